@@ -1,0 +1,53 @@
+# Two commands: `make demo` brings the whole platform up, `make test` proves it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_EXTRAS := airflow batch demo drift embedded web
+TEST_EXTRAS := $(DEMO_EXTRAS) dev
+PYTEST_ARGUMENTS ?=
+
+.PHONY: help demo test lint format lock install-demo install-test clean
+
+help:  ## What there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/demo-installed  ## The whole platform on this machine, one night run through Airflow; Ctrl-C stops it
+	@exec $(BIN)/motorisk demo
+
+test: $(VENV)/test-installed  ## All tests, against real Postgres, Airflow and gunicorn
+	@scripts/install-system-parts.sh
+	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+
+lint: $(VENV)/test-installed  ## Formatting, style, types and the direction of imports
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/test-installed  ## Put the code into its format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+lock: $(VENV)/uv-installed  ## Resolve the newest allowed versions into requirements/
+	@scripts/lock.sh $(BIN)/uv
+
+install-demo: $(VENV)/demo-installed  ## The environment of `make demo`
+install-test: $(VENV)/test-installed  ## The environment of `make test`
+
+clean:  ## Remove the environment (data under .motorisk stay)
+	rm -rf $(VENV)
+
+$(VENV)/uv-installed: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Motorisk needs Python 3.11, 3.12 or 3.13; set PYTHON to one, this is " + sys.version.split()[0])'
+	@echo "Creating the environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/demo-installed: $(VENV)/uv-installed pyproject.toml $(DEMO_EXTRAS:%=requirements/%.txt)
+	@scripts/install.sh $(VENV) $(DEMO_EXTRAS)
+	@touch $@
+
+$(VENV)/test-installed: $(VENV)/uv-installed pyproject.toml $(TEST_EXTRAS:%=requirements/%.txt)
+	@scripts/install.sh $(VENV) $(TEST_EXTRAS)
+	@touch $@

@@ -1,0 +1,60 @@
+"""
+### Report drift of the policies
+
+**When** after every publication of scores, as of their date; or by hand with `as_of`.
+
+**What** compares the newest month of policies with the snapshot that the champion was trained on (Evidently), keeps
+the report under `MOTORISK_HOME/reports/drift/<as-of date>/`, and stores the figures in `drift_run` and `drift_metric`.
+
+**If it is red** *Not enough data*: no month has `MOTORISK_DRIFT_MIN_ROWS` policies. *Invalid data*: the reference
+snapshot is gone and policies have changed since; train again.
+
+A drifted feature does not turn the run red: it is a finding, not a failure.
+
+**Rerunning** a date replaces its report and its figures.
+"""
+
+from airflow.sdk import DAG, get_current_context, task
+
+from motorisk_airflow.assets import SCORES
+from motorisk_airflow.dates import dates_of_events
+from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
+
+with DAG(
+    dag_id="report_drift",
+    doc_md=__doc__,
+    schedule=[SCORES],
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    params={"as_of": as_of_param()},
+    tags=["motorisk", "drift"],
+):
+
+    @task
+    def dates() -> list[str]:
+        """The dates whose scores were published since the last run."""
+        return [day.isoformat() for day in dates_of_events(get_current_context(), SCORES)]
+
+    @task(map_index_template="{{ day }}")
+    def measure(day: str) -> dict[str, object]:
+        """Measure one date's drift; keep the report and the figures."""
+        from datetime import date
+
+        from motorisk.pipelines.drift import report_drift
+        from motorisk.settings import settings
+        from motorisk_airflow.opening import warehouse
+
+        get_current_context()["day"] = day  # names the mapped task in the UI
+        run = report_drift(warehouse(), settings(), date.fromisoformat(day))
+        return {
+            "as_of": day,
+            "version": run.version,
+            "rows": run.rows,
+            "dataset_drift": run.dataset_drift,
+            "drifted": run.drifted,
+            "report": str(run.report),
+        }
+
+    measure.expand(day=dates())

@@ -1,0 +1,93 @@
+"""
+### Train, validate and approve a model
+
+**When** on the first of each month, as of the last day of the month before; or by hand with `as_of`.
+
+**What** `snapshot` freezes the matured policies known on the as-of date; `fit` trains on them and registers a
+candidate with its gates; `validate` turns the run red where a gate is missed; `approve` makes the version champion
+where `MOTORISK_APPROVAL=auto`, and is skipped where a person has to decide or the champion knows more.
+
+**If `snapshot` is red** no, or too few, outcomes were known on the date: check that `insurance.outcome` is filled.
+
+**If `validate` is red** the message names each missed gate with its figure and bound. The champion and the quotes
+stay as they are. Look at what changed in `dags/config/training.yaml` or in the data; clearing the task will not help.
+
+**Rerunning** a date is safe: the same snapshot gives the same version.
+"""
+
+from pathlib import Path
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from motorisk_airflow.assets import CHAMPION
+from motorisk_airflow.dates import as_of
+from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
+from motorisk_airflow.training import training_configuration
+
+DAGS = Path(__file__).parent
+
+with DAG(
+    dag_id="train_model",
+    doc_md=__doc__,
+    schedule=CronDataIntervalTimetable("0 1 1 * *", timezone="UTC"),
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    params={"as_of": as_of_param()},
+    tags=["motorisk", "model"],
+):
+
+    @task
+    def snapshot() -> str:
+        """Freeze what is known on the as-of date; return the snapshot's digest."""
+        from motorisk.pipelines.train import take_snapshot
+        from motorisk.settings import settings
+        from motorisk_airflow.opening import warehouse
+
+        return take_snapshot(warehouse(), settings(), as_of(get_current_context()), training_configuration(DAGS))
+
+    @task
+    def fit(digest: str) -> int:
+        """Train and register a candidate; return its version."""
+        from motorisk.pipelines.train import fit_and_register
+        from motorisk.settings import settings
+        from motorisk_airflow.opening import warehouse
+        from motorisk_airflow.runs import bundle_version, person
+
+        context = get_current_context()
+        registered = fit_and_register(
+            warehouse(),
+            settings(),
+            digest,
+            training_configuration(DAGS),
+            trained_by=person(context),
+            bundle_version=bundle_version(context),
+        )
+        return registered.version
+
+    @task
+    def validate(version: int) -> int:
+        """Fail, naming figures and bounds, where the version missed a gate."""
+        from motorisk.pipelines.train import validate as run
+        from motorisk.settings import settings
+        from motorisk_airflow.opening import warehouse
+        from motorisk_airflow.runs import person
+
+        return run(warehouse(), settings(), version, by=person(get_current_context())).version
+
+    @task(outlets=[CHAMPION])
+    def approve(version: int) -> None:
+        """Make the version champion where that is automatic; tell scoring."""
+        from motorisk.pipelines.train import approve_where_automatic
+        from motorisk.settings import settings
+        from motorisk_airflow.opening import warehouse
+
+        decision = approve_where_automatic(warehouse(), settings(), version)
+        if not decision.approved:
+            raise AirflowSkipException(f"version {version} {decision.reason}")
+        extra = {"version": version, "as_of": decision.version.as_of.isoformat()}
+        get_current_context()["outlet_events"][CHAMPION].extra = extra
+
+    approve(validate(fit(snapshot())))

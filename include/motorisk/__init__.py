@@ -1,0 +1,1 @@
+"""Motorisk: trains, approves, serves and watches a motor insurer's risk models."""

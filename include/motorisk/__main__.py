@@ -1,0 +1,5 @@
+"""`python -m motorisk` is `motorisk`."""
+
+from motorisk.cli import main
+
+main()

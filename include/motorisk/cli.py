@@ -1,0 +1,48 @@
+"""`motorisk`: the platform on the command line.
+
+Exit codes: 0 done, 1 refused or failed (one clear line on standard error), 2 wrong usage.
+"""
+
+import sys
+
+import typer
+from rich.markup import escape
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from motorisk.commands import data, database, models, nights, service
+from motorisk.commands.output import notices
+from motorisk.errors import MotoriskError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train, approve, serve and watch a motor insurer's risk models.",
+)
+app.command()(service.demo)
+app.add_typer(database.app, name="db")
+app.command()(data.simulate)
+app.command("import")(data.import_files)
+app.command()(models.train)
+app.command()(models.models)
+app.command()(models.approve)
+app.command()(models.reject)
+app.command()(models.rollback)
+app.command()(nights.score)
+app.command()(nights.drift)
+app.command()(nights.performance)
+app.command()(service.serve)
+
+
+def main() -> None:
+    """Run the command line; expected failures print one line and exit with 1."""
+    try:
+        app()
+    except MotoriskError as error:
+        notices.print(f"[red]{error.title}:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(1)
+    except (OperationalError, InterfaceError) as error:
+        reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+        notices.print(f"[red]Database unavailable:[/] {escape(reason)}", soft_wrap=True, highlight=False)
+        sys.exit(1)

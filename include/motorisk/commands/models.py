@@ -1,0 +1,140 @@
+"""Training and the life of model versions."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from motorisk.commands.opening import warehouse
+from motorisk.commands.options import AsOfOption, ByOption, CommentOption
+from motorisk.commands.output import JsonOption, console, print_json, print_pairs
+from motorisk.registry import transitions
+from motorisk.registry.versions import ModelVersion, all_versions
+from motorisk.settings import settings
+
+VersionArgument = Annotated[int, typer.Argument(metavar="V", help="Number of the model version.")]
+
+
+def as_json(version: ModelVersion) -> dict[str, Any]:
+    """A version as commands print it."""
+    return {
+        "version": version.version,
+        "state": version.state,
+        "as_of": version.as_of,
+        "candidate": version.candidate,
+        "rows": version.rows,
+        "metrics": version.metrics,
+        "gates": version.gates,
+        "digest": version.digest,
+        "snapshot_digest": version.snapshot_digest,
+        "trained_by": version.trained_by,
+        "trained_at": version.trained_at,
+        "approved_by": version.approved_by,
+        "approved_at": version.approved_at,
+    }
+
+
+def print_version(version: ModelVersion) -> None:
+    """A version's figures and gates, for people."""
+    print_pairs(
+        f"Version {version.version}: {version.state}",
+        {
+            "candidate": version.candidate,
+            "as of": version.as_of,
+            "policies": f"{version.rows:,}",
+            "accuracy (unseen policies)": f"{version.metrics['accuracy']:.4f}",
+            "log loss": f"{version.metrics['log_loss']:.4f}",
+            "digest": version.digest[:16],
+        },
+    )
+    gates = Table(title="Gates", title_justify="left")
+    for heading in ("gate", "value", "must be", "verdict"):
+        gates.add_column(heading)
+    for gate in version.gates:
+        verdict = "[green]passed[/]" if gate["passed"] else "[red]missed[/]"
+        gates.add_row(gate["name"], f"{gate['value']:.4f}", escape(f"{gate['rule']} {gate['threshold']:g}"), verdict)
+    console.print(gates)
+
+
+def train(
+    as_of: AsOfOption,
+    config: Annotated[Path | None, typer.Option(help="Training configuration (YAML).")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override one value of the configuration.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Train on what was known on a day, check the gates, approve if that is automatic; exit 1 if a gate is missed."""
+    from motorisk.modelling.configuration import load_configuration
+    from motorisk.pipelines.train import train as run
+
+    configuration = load_configuration(config or settings().training_config, overrides or ())
+    engine = warehouse()
+    if json:
+        decision = run(engine, settings(), as_of, configuration)
+        print_json(as_json(decision.version))
+    else:
+        with console.status(f"Training as of {as_of}"):
+            decision = run(engine, settings(), as_of, configuration)
+        print_version(decision.version)
+        console.print(f"{'Champion' if decision.approved else 'Not champion'}: {decision.reason}.")
+    transitions.require_validated(decision.version)
+
+
+def models(json: JsonOption = False) -> None:
+    """List the model versions, the newest first."""
+    with warehouse().connect() as connection:
+        versions = all_versions(connection)
+    if json:
+        print_json([as_json(version) for version in versions])
+        return
+    if not versions:
+        console.print("No model was trained yet: run `motorisk train --as-of YYYY-MM-DD`.")
+        return
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("version", "state", "candidate", "as of", "policies", "accuracy", "trained by", "approved by"):
+        table.add_column(heading)
+    for version in versions:
+        table.add_row(
+            str(version.version),
+            f"[bold green]{version.state}[/]" if version.state == "approved" else version.state,
+            version.candidate,
+            str(version.as_of),
+            f"{version.rows:,}",
+            f"{version.metrics['accuracy']:.4f}",
+            escape(version.trained_by),
+            escape(version.approved_by or ""),
+        )
+    console.print(table)
+
+
+def _print_decision(version: ModelVersion, *, json: bool) -> None:
+    if json:
+        print_json(as_json(version))
+    else:
+        champion = ": the champion" if version.state == "approved" else ""
+        console.print(f"Version {version.version} is {version.state}{champion}.")
+
+
+def approve(version: VersionArgument, by: ByOption, comment: CommentOption = None, json: JsonOption = False) -> None:
+    """Make a validated version the champion; whoever trained it cannot."""
+    with warehouse().begin() as connection:
+        decided = transitions.approve(connection, version, by=by, comment=comment)
+    _print_decision(decided, json=json)
+
+
+def reject(version: VersionArgument, by: ByOption, comment: CommentOption = None, json: JsonOption = False) -> None:
+    """Turn a version down, for good."""
+    with warehouse().begin() as connection:
+        decided = transitions.reject(connection, version, by=by, comment=comment)
+    _print_decision(decided, json=json)
+
+
+def rollback(by: ByOption, comment: CommentOption = None, json: JsonOption = False) -> None:
+    """Make the champion before the present one champion again."""
+    with warehouse().begin() as connection:
+        decided = transitions.rollback(connection, by=by, comment=comment)
+    _print_decision(decided, json=json)

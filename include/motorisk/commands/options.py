@@ -1,0 +1,32 @@
+"""Options that several commands share."""
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from motorisk.domain.calendar import parse_month
+
+
+def parse_day(text: str) -> date:
+    """Read a date as people type it on the command line."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"a date is written YYYY-MM-DD, got {text!r}") from None
+
+
+def parse_month_option(text: str) -> date:
+    """Read a month as people type it on the command line."""
+    try:
+        return parse_month(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+AsOfOption = Annotated[
+    date,
+    typer.Option("--as-of", parser=parse_day, metavar="YYYY-MM-DD", help="What was known on this day, nothing later."),
+]
+ByOption = Annotated[str, typer.Option("--by", metavar="WHO", help="Who decides; recorded in the audit trail.")]
+CommentOption = Annotated[str | None, typer.Option("--comment", help="Why; recorded in the audit trail.")]

@@ -1,0 +1,180 @@
+"""Airflow on one machine: its environment, its components, and its REST API as the demo needs it."""
+
+import base64
+import json
+import os
+import secrets
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from motorisk.demo.processes import Component, last_words
+from motorisk.errors import ComponentFailed
+from motorisk.settings import Settings
+from motorisk.warehouse.database import ensure_database
+
+DATABASE = "airflow"
+HOST = "127.0.0.1"
+USERS = {"admin": "admin", "uma": "user"}
+"""Logins and their roles: the operator, and an underwriter who approves."""
+HEALTHY = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+
+
+def checkout() -> Path:
+    """The checkout that this code runs from; the demo takes its DAGs from there."""
+    folder = Path(__file__).resolve().parents[3]
+    if not (folder / "dags").is_dir():
+        raise ComponentFailed("`motorisk demo` runs from a checkout of the project: there is no dags/ beside the code")
+    return folder
+
+
+def _private(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(content)
+
+
+class LocalAirflow:
+    """An Airflow under `MOTORISK_HOME/airflow`: LocalExecutor, its database on the platform's server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.home = settings.home / "airflow"
+        self.logs = settings.home / "logs"
+        self.url = f"http://{HOST}:{settings.airflow_port}"
+        self._port = settings.airflow_port
+        self._settings = settings
+        self._program = str(Path(sys.executable).parent / "airflow")
+
+    def passwords(self) -> dict[str, str]:
+        """The logins' passwords, made at the first call."""
+        path = self.home / "passwords.json"
+        if not path.exists():
+            _private(path, json.dumps({user: secrets.token_urlsafe(9) for user in USERS}))
+        return dict(json.loads(path.read_text()))
+
+    def _secrets(self) -> dict[str, str]:
+        path = self.home / "secrets.json"
+        if not path.exists():
+            keys = {
+                "jwt": secrets.token_urlsafe(64),
+                "api": secrets.token_urlsafe(32),
+                "fernet": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            }
+            _private(path, json.dumps(keys))
+        return dict(json.loads(path.read_text()))
+
+    def environment(self) -> dict[str, str]:
+        """Environment variables of Airflow's processes; the database is created where it is missing."""
+        project = checkout()
+        own = self._secrets()
+        self.passwords()
+        database = ensure_database(self._settings, DATABASE).render_as_string(hide_password=False)
+        options = {
+            "CORE__DAGS_FOLDER": str(project / "dags"),
+            "CORE__PLUGINS_FOLDER": str(project / "plugins"),
+            "CORE__EXECUTOR": "LocalExecutor",
+            "CORE__PARALLELISM": "3",
+            "CORE__LOAD_EXAMPLES": "False",
+            "CORE__FERNET_KEY": own["fernet"],
+            "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
+            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "DATABASE__SQL_ALCHEMY_CONN": database,
+            "API__BASE_URL": self.url,
+            "API__SECRET_KEY": own["api"],
+            "API__WORKERS": "1",
+            "API_AUTH__JWT_SECRET": own["jwt"],
+            "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+            "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "LOGGING__BASE_LOG_FOLDER": str(self.logs / "tasks"),
+            "USAGE_DATA_COLLECTION__ENABLED": "False",
+        }
+        platform = {"MOTORISK_HOME": str(self._settings.home), "MOTORISK_APPROVAL": self._settings.approval}
+        # Tools such as alembic, which Airflow starts, are found beside our interpreter.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
+        airflow = {f"AIRFLOW__{name}": value for name, value in options.items()}
+        return {**inherited, "PATH": path, "AIRFLOW_HOME": str(self.home), **platform, **airflow}
+
+    def migrate(self, environment: dict[str, str]) -> None:
+        """Bring Airflow's own tables to its version; skipped where that was done before."""
+        marker = self.home / "migrated"
+        wanted = f"{version('apache-airflow')} {environment['AIRFLOW__DATABASE__SQL_ALCHEMY_CONN']}"
+        if marker.exists() and marker.read_text() == wanted:
+            return
+        log = self.logs / "airflow-migrate.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            command = [self._program, "db", "migrate"]
+            done = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
+        if done.returncode:
+            raise ComponentFailed(f"airflow db migrate failed: {last_words(log)} (log: {log})")
+        marker.write_text(wanted)
+
+    def components(self, environment: dict[str, str]) -> list[Component]:
+        """Airflow's four components. Logs are read from disk, so that no component serves them."""
+        commands = {
+            "api-server": ["api-server", "--host", HOST, "--port", str(self._port)],
+            "scheduler": ["scheduler", "--skip-serve-logs"],
+            "dag-processor": ["dag-processor"],
+            "triggerer": ["triggerer", "--skip-serve-logs"],
+        }
+        return [
+            Component(f"airflow {name}", [self._program, *command], environment, self.logs / f"airflow-{name}.log")
+            for name, command in commands.items()
+        ]
+
+
+class AirflowApi:
+    """The few calls of Airflow's REST API that the demo makes, as the operator."""
+
+    def __init__(self, airflow: LocalAirflow) -> None:
+        self._login = {"username": "admin", "password": airflow.passwords()["admin"]}
+        self._client = httpx.Client(base_url=airflow.url, timeout=30)
+
+    def is_healthy(self) -> bool:
+        """Whether all four components answer or send heartbeats."""
+        try:
+            found = self._client.get("/api/v2/monitor/health")
+            health = found.json() if found.is_success else {}
+        except (httpx.HTTPError, ValueError):
+            return False
+        return all((health.get(component) or {}).get("status") == "healthy" for component in HEALTHY)
+
+    def log_in(self) -> None:
+        """Get the token for the calls below."""
+        answer = self._client.post("/auth/token", json=self._login)
+        answer.raise_for_status()
+        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def dag_ids(self) -> set[str]:
+        """The DAGs that the DAG processor has read."""
+        return {dag["dag_id"] for dag in self._get("/api/v2/dags")["dags"]}
+
+    def import_errors(self) -> list[str]:
+        """What could not be read, one line each."""
+        errors = self._get("/api/v2/importErrors")["import_errors"]
+        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
+
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run by its schedule."""
+        self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+    def newest_run(self, dag_id: str) -> dict[str, Any] | None:
+        """The newest run of a DAG."""
+        runs = self._get(f"/api/v2/dags/{dag_id}/dagRuns", order_by="-run_after", limit=1)["dag_runs"]
+        return runs[0] if runs else None
+
+    def trigger(self, dag_id: str) -> None:
+        """Start a run of a DAG now."""
+        self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None}).raise_for_status()
+
+    def _get(self, path: str, **parameters: Any) -> dict[str, Any]:
+        answer = self._client.get(path, params=parameters)
+        answer.raise_for_status()
+        return dict(answer.json())

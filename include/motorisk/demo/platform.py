@@ -1,0 +1,201 @@
+"""Bring the platform up on one machine, let one night run through Airflow, and keep it up until told to stop."""
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import httpx
+from rich.console import Console
+from sqlalchemy import Engine, func, select
+
+from motorisk.demo.airflow import AirflowApi, LocalAirflow
+from motorisk.demo.processes import Component, Supervisor, require_free_port
+from motorisk.errors import ComponentFailed, TransitionRefused
+from motorisk.registry.versions import find_champion
+from motorisk.settings import Settings
+from motorisk.warehouse.database import embedded_server, open_warehouse
+from motorisk.warehouse.migrate import upgrade
+from motorisk.warehouse.tables import drift_run, policy, score_run
+
+START_SECONDS = 300
+NIGHT_SECONDS = 900
+DAGS = ("train_model", "score_portfolio", "report_drift", "report_performance")
+
+
+class Stopped(BaseException):
+    """Somebody asked the demo to stop (Ctrl-C or SIGTERM)."""
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # A second Ctrl-C must not interrupt the stopping.
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    raise Stopped
+
+
+class Demo:
+    """One run of `motorisk demo`."""
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        self.settings = settings
+        self.airflow = LocalAirflow(settings)
+        self.quotes_url = f"http://{settings.quote_host}:{settings.quote_port}"
+        self._console = console
+        self._supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}", highlight=False))
+
+    def run(
+        self, simulate: Callable[[Engine], None], when_ready: Callable[[Engine], None], *, stop_when_ready: bool
+    ) -> None:
+        """Start everything, wait for a green night, tell `when_ready`, watch until stopped; leave nothing behind."""
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, _stop)
+        try:
+            with self._alone():
+                try:
+                    engine = self._bring_up(simulate)
+                    self._wait_for_a_night(engine)
+                    when_ready(engine)
+                    while not stop_when_ready:
+                        self._supervisor.check()
+                        time.sleep(1)
+                finally:
+                    self._take_down()
+        except Stopped:
+            self._console.print("Stopped. `motorisk demo` goes on from here.")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        with (self.settings.home / "demo.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TransitionRefused(
+                    f"a demo runs already under {self.settings.home}: stop it, or set MOTORISK_HOME to another folder"
+                ) from None
+            require_free_port("127.0.0.1", self.settings.airflow_port, "Airflow", "MOTORISK_AIRFLOW_PORT")
+            require_free_port(
+                self.settings.quote_host, self.settings.quote_port, "the quote service", "MOTORISK_QUOTE_PORT"
+            )
+            yield
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        start = time.monotonic()
+        with self._console.status(what):
+            yield
+        self._console.print(f"[green]✓[/] {what} [dim]({time.monotonic() - start:.1f} s)[/]", highlight=False)
+
+    def _bring_up(self, simulate: Callable[[Engine], None]) -> Engine:
+        with self._step("Postgres and its tables"):
+            engine = open_warehouse(self.settings)
+            upgrade(engine)
+        with engine.connect() as connection:
+            empty = connection.scalar(select(policy.c.policy_id).limit(1)) is None
+        if empty:
+            simulate(engine)
+        with self._step("Airflow's tables"):
+            environment = self.airflow.environment()
+            self.airflow.migrate(environment)
+        self._start_quotes()
+        with self._step("Airflow: api-server, scheduler, dag-processor, triggerer"):
+            for component in self.airflow.components(environment):
+                self._supervisor.start(component)
+            self._api = AirflowApi(self.airflow)
+            self._wait(self._api.is_healthy, "Airflow did not become healthy", START_SECONDS)
+            self._api.log_in()
+            self._wait(lambda: self._api.dag_ids() >= set(DAGS), "Airflow did not read the DAGs", START_SECONDS)
+        with self._step("Quote service"):
+            self._wait(self._quotes_live, "the quote service did not start", START_SECONDS)
+        return engine
+
+    def _start_quotes(self) -> None:
+        environment = {
+            **os.environ,
+            "MOTORISK_HOME": str(self.settings.home),
+            "MOTORISK_QUOTE_HOST": self.settings.quote_host,
+            "MOTORISK_QUOTE_PORT": str(self.settings.quote_port),
+        }
+        command = [sys.executable, "-m", "motorisk", "serve"]
+        log = self.settings.home / "logs" / "quotes.log"
+        self._supervisor.start(Component("quote service", command, environment, log))
+
+    def _quotes_live(self) -> bool:
+        return self._answers("/healthz")
+
+    def _quotes_ready(self) -> bool:
+        return self._answers("/readyz")
+
+    def _answers(self, path: str) -> bool:
+        try:
+            return httpx.get(self.quotes_url + path, timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
+    def _wait(self, done: Callable[[], bool], otherwise: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            self._supervisor.check()
+            if time.monotonic() > deadline:
+                raise ComponentFailed(f"{otherwise} within {seconds:.0f} s; logs are under {self.airflow.logs}")
+            time.sleep(0.5)
+
+    def _wait_for_a_night(self, engine: Engine) -> None:
+        """Let the DAGs run by their schedules: the first training, then scores, then drift."""
+        with self._step("Night: training and approval"):
+            self._api.unpause("train_model")
+            self._wait_for_run("train_model", lambda: _has_champion(engine))
+        with self._step("Night: scoring"):
+            for dag_id in DAGS:
+                self._api.unpause(dag_id)
+            self._wait_for_run("score_portfolio", lambda: _has_scores(engine))
+        with self._step("Night: drift"):
+            self._wait_for_run("report_drift", lambda: _has_drift(engine))
+        with self._step("First quote"):
+            self._wait(self._quotes_ready, "the quote service did not pick up the champion", 30)
+
+    def _wait_for_run(self, dag_id: str, done: Callable[[], bool]) -> None:
+        if not done() and (run := self._api.newest_run(dag_id)) and run["state"] == "failed":
+            self._api.trigger(dag_id)  # an earlier demo was stopped in the middle of it
+
+        def finished() -> bool:
+            if done():
+                return True
+            errors = self._api.import_errors()
+            if errors:
+                raise ComponentFailed(f"Airflow cannot read a DAG: {errors[0]}")
+            run = self._api.newest_run(dag_id)
+            if run is not None and run["state"] == "failed":
+                page = f"{self.airflow.url}/dags/{dag_id}/runs/{run['dag_run_id']}"
+                raise ComponentFailed(f"{dag_id} failed; its logs are under {self.airflow.logs / 'tasks'} ({page})")
+            return False
+
+        self._wait(finished, f"{dag_id} did not finish", NIGHT_SECONDS)
+
+    def _take_down(self) -> None:
+        with self._console.status("Stopping"):
+            self._supervisor.stop()
+            if self.settings.database_url is None:
+                embedded_server(self.settings).stop()
+                self._supervisor.stop()
+
+
+def _has_champion(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return find_champion(connection) is not None
+
+
+def _has_scores(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return connection.scalar(select(func.max(score_run.c.as_of))) is not None
+
+
+def _has_drift(engine: Engine) -> bool:
+    newest_scores = select(func.max(score_run.c.as_of)).scalar_subquery()
+    with engine.connect() as connection:
+        return connection.scalar(select(drift_run.c.as_of).where(drift_run.c.as_of >= newest_scores)) is not None

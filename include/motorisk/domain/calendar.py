@@ -1,0 +1,40 @@
+"""Calendar months: of data, and as the time axis of trends."""
+
+from datetime import date, timedelta
+
+DAYS_A_MONTH = 365.25 / 12
+
+
+def months_between(start: date, end: date) -> float:
+    """Time from `start` to `end` in mean months of 30.4375 days; negative where `end` is earlier."""
+    return (end - start).days / DAYS_A_MONTH
+
+
+def first_of_month(day: date) -> date:
+    """The first day of the day's month."""
+    return day.replace(day=1)
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day `months` later (earlier if negative), or that month's last day where it is shorter."""
+    count = day.year * 12 + day.month - 1 + months
+    first = date(count // 12, count % 12 + 1, 1)
+    return first + timedelta(days=min(day.day, days_in_month(first)) - 1)
+
+
+def days_in_month(day: date) -> int:
+    """Number of days of the day's month."""
+    first = first_of_month(day)
+    return ((first + timedelta(days=31)).replace(day=1) - first).days
+
+
+def parse_month(text: str) -> date:
+    """The first day of a month written `YYYY-MM`; `ValueError` for anything else."""
+    if len(text) != len("YYYY-MM"):
+        raise ValueError(f"a month is written YYYY-MM, got {text!r}")
+    return date.fromisoformat(f"{text}-01")
+
+
+def month_name(day: date) -> str:
+    """The day's month as `YYYY-MM`."""
+    return f"{day:%Y-%m}"

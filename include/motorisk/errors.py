@@ -1,0 +1,113 @@
+"""Everything that Motorisk raises on purpose.
+
+Each class carries the HTTP status that the quote service answers with and a short title; the
+message is one clear line that says what is wrong and, where that helps, what to do.
+"""
+
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class MotoriskError(Exception):
+    """Base of all expected failures; the CLI prints its message and exits with 1."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    title: ClassVar[str] = "Motorisk failed"
+
+
+class SettingsError(MotoriskError):
+    """A setting is unknown, malformed or contradicts another."""
+
+    title = "Wrong setting"
+
+
+class InvalidData(MotoriskError):
+    """Data break their contract. Trying again cannot help."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Invalid data"
+
+
+class ImportRefused(InvalidData):
+    """An import file as a whole cannot be read (its rows are quarantined one by one instead)."""
+
+    title = "Import refused"
+
+
+class NotEnoughData(InvalidData):
+    """There is nothing, or too little, to train on, to score or to compare as of the date."""
+
+    title = "Not enough data"
+
+
+class GateFailed(MotoriskError):
+    """A trained model missed one or more of its gates; the champion stays."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Gate failed"
+
+
+class TransitionRefused(MotoriskError):
+    """A model version may not change into the wanted state."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Transition refused"
+
+
+class UnknownVersion(MotoriskError):
+    """No model version has this number."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "Unknown model version"
+
+
+class NoChampion(MotoriskError):
+    """No approved model exists yet."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "No champion"
+
+
+class PlanRefused(MotoriskError):
+    """A rating plan's digest, schema or values are wrong; it must not price anything."""
+
+    title = "Rating plan refused"
+
+
+class NoTariff(MotoriskError):
+    """No tariff is in force on the date."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "No tariff"
+
+
+class ScoringIncomplete(MotoriskError):
+    """Scores and portfolio disagree; the earlier scores of the date stay published."""
+
+    title = "Scoring incomplete"
+
+
+class DatabaseUnavailable(MotoriskError):
+    """Postgres cannot be reached. Trying again may help."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Database unavailable"
+
+
+class SchemaOutdated(MotoriskError):
+    """The database's migrations are behind or ahead of this code."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Database schema out of step"
+
+
+class PortTaken(MotoriskError):
+    """Another program listens on a port that Motorisk was told to use."""
+
+    title = "Port taken"
+
+
+class ComponentFailed(MotoriskError):
+    """A process that the platform runs (Airflow, the quote service) did not come up or died."""
+
+    title = "Component failed"

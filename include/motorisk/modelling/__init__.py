@@ -1,0 +1,1 @@
+"""Snapshots, estimators, folding into rating plans, evaluation and gates."""

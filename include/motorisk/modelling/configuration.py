@@ -1,0 +1,92 @@
+"""What training does, as data: candidate, capacity, window and gates.
+
+`dags/config/training.yaml` holds the values in force, so that a push changes them without a new image.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from motorisk.errors import SettingsError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GateThresholds(_Frozen):
+    """Bounds that a version has to keep before anybody may approve it.
+
+    Source: the workshop's validation (openknowledge mlops-m3): accuracy, its spread between training and
+    hold-out, class shares, certainty.
+    """
+
+    min_accuracy: Share = 0.85
+    max_accuracy_spread: Share = 0.05
+    max_share_difference: Share = 0.05
+    min_certainty: Share = 0.75
+    max_certainty: Share = 0.99
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_certainty > self.max_certainty:
+            raise ValueError("min_certainty is above max_certainty")
+        return self
+
+
+class TrainingConfiguration(_Frozen):
+    """How a model is trained."""
+
+    candidate: Literal["gam"] = "gam"
+    knots: Annotated[int, Field(ge=2, le=100)] = 10
+    """Spline knots of each numeric feature, at its quantiles."""
+    window_months: Annotated[int, Field(ge=1, le=600)] = 3
+    """Months of matured policies, counted back from the newest: the newest resemble tomorrow's most."""
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    """Folds of the cross-validation that hold-out figures and residual spread come from."""
+    seed: int = 0
+    gates: GateThresholds = GateThresholds()
+
+
+def load_configuration(path: Path | None, overrides: Iterable[str] = ()) -> TrainingConfiguration:
+    """Read a YAML file (None: the defaults), then apply `name=value` overrides (`gates.min_accuracy=0.9`).
+
+    `SettingsError` names the key that is unknown or malformed.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise SettingsError(f"cannot read the training configuration {path}: {error}") from None
+        if loaded is not None and not isinstance(loaded, dict):
+            raise SettingsError(f"the training configuration {path} must be a mapping")
+        values = loaded or {}
+    for override in overrides:
+        _override(values, override)
+    try:
+        return TrainingConfiguration.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"training configuration: {place}: {first['msg']}, got {first['input']!r}") from None
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    name, separator, value = override.partition("=")
+    if not separator or not name:
+        raise SettingsError(f"an override is written name=value, got {override!r}")
+    *path, last = name.split(".")
+    for part in path:
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise SettingsError(f"training configuration: {name}: {part} has no parts")
+    try:
+        values[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise SettingsError(f"training configuration: {name}: cannot read {value!r}") from None

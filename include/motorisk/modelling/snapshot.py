@@ -1,0 +1,150 @@
+"""Snapshots: the matured policies that were known on a date, frozen with a digest."""
+
+import hashlib
+import io
+import os
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet
+from psycopg2 import sql
+from sqlalchemy import Connection
+
+from motorisk.domain.policy import FEATURES, NUMBERS
+from motorisk.errors import InvalidData, NotEnoughData
+from motorisk.warehouse.arrow import FEATURE_COLUMNS, FEATURE_TYPES, read_batches
+from motorisk.warehouse.copying import copy_out
+
+MIN_ROWS = 200
+"""Fewer matured policies than this cannot carry a spline model, nor its gates."""
+
+# Policies and outcomes known on the date; of these the newest months, because they resemble tomorrow's most.
+_QUERY = sql.SQL(
+    """
+    WITH matured AS (
+        SELECT p.policy_id, p.effective_date, {features}, o.risk
+        FROM insurance.policy p JOIN insurance.outcome o USING (policy_id)
+        WHERE p.effective_date <= %(as_of)s AND o.observed_on <= %(as_of)s
+    )
+    SELECT * FROM matured
+    WHERE effective_date >= (
+        SELECT date_trunc('month', max(effective_date)) - make_interval(months => %(window_months)s - 1) FROM matured
+    )
+    ORDER BY policy_id COLLATE "C"
+    """
+).format(features=FEATURE_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """n matured policies: ids, effective dates, features by name and risk index, each (n,); and their digest."""
+
+    as_of: date
+    policy_ids: list[str]
+    effective_dates: npt.NDArray[np.datetime64]
+    features: dict[str, npt.NDArray[np.float64]]
+    risk: npt.NDArray[np.float64]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.risk)
+
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """Features as (n, 6), columns in the order of `FEATURES`."""
+        return np.column_stack([self.features[name] for name in FEATURES])
+
+    @classmethod
+    def of_table(cls, as_of: date, table: pa.Table) -> Self:
+        """Build a snapshot from a table with the columns policy_id, effective_date, the features and risk."""
+        policy_ids = table["policy_id"].to_pylist()
+        dates = table["effective_date"].to_numpy().astype("datetime64[D]")
+        features = {name: table[name].cast(pa.float64()).to_numpy() for name in FEATURES}
+        risk = table["risk"].to_numpy()
+        return cls(as_of, policy_ids, dates, features, risk, _digest(as_of, policy_ids, dates, features, risk))
+
+    def to_table(self) -> pa.Table:
+        """The same as an Arrow table."""
+        columns = {"policy_id": self.policy_ids, "effective_date": self.effective_dates, **self.features}
+        return pa.table({**columns, "risk": self.risk})
+
+    def require_trainable(self) -> None:
+        """Raise `NotEnoughData` or `InvalidData`, saying what is missing, where no model can be fitted."""
+        if len(self) < MIN_ROWS:
+            raise NotEnoughData(
+                f"as of {self.as_of} only {len(self)} policies have an observed outcome, at least {MIN_ROWS} are needed"
+            )
+        if len(set(self.policy_ids)) != len(self):
+            raise InvalidData("the snapshot holds a policy twice")
+        for name in NUMBERS:
+            if np.ptp(self.features[name]) == 0:
+                raise InvalidData(f"{name} is {self.features[name][0]:g} in every policy of the snapshot")
+
+    def save(self, folder: Path) -> Path:
+        """Write to `folder/<digest>.parquet`, whole or not at all; an existing file stays."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = snapshot_path(folder, self.digest)
+        if not path.exists():
+            unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
+            metadata = {b"as_of": self.as_of.isoformat().encode()}
+            pa.parquet.write_table(self.to_table().replace_schema_metadata(metadata), unfinished)
+            unfinished.replace(path)
+        return path
+
+
+def _digest(
+    as_of: date,
+    policy_ids: list[str],
+    dates: npt.NDArray[np.datetime64],
+    features: dict[str, npt.NDArray[np.float64]],
+    risk: npt.NDArray[np.float64],
+) -> str:
+    """SHA-256 of the content, whatever the file format's version."""
+    content = hashlib.sha256()
+    content.update(as_of.isoformat().encode())
+    for policy_id in policy_ids:
+        content.update(policy_id.encode() + b"\0")
+    content.update(dates.astype("<i8").tobytes())
+    for name, values in (*features.items(), ("risk", risk)):
+        content.update(name.encode() + b"\0" + values.astype("<f8").tobytes())
+    return content.hexdigest()
+
+
+def snapshot_path(folder: Path, digest: str) -> Path:
+    """Where the snapshot of this digest lies."""
+    return folder / f"{digest}.parquet"
+
+
+def extract_snapshot(connection: Connection, as_of: date, window_months: int) -> Snapshot:
+    """The policies of the newest `window_months` months whose outcome was observed by `as_of`.
+
+    Nothing later than `as_of` is read; `NotEnoughData` where no outcome was known.
+    """
+    types = {"policy_id": pa.string(), "effective_date": pa.date32(), **FEATURE_TYPES, "risk": pa.float64()}
+    content = io.BytesIO()
+    copy_out(connection, _QUERY, {"as_of": as_of, "window_months": window_months}, content)
+    content.seek(0)
+    batches = list(read_batches(content, types))
+    if not batches:
+        raise NotEnoughData(f"no outcome of any policy was known on {as_of}: there is nothing to train on")
+    table = pa.Table.from_batches(batches)
+    return Snapshot.of_table(as_of, table)
+
+
+def load_snapshot(folder: Path, digest: str) -> Snapshot | None:
+    """Read a saved snapshot, its digest verified; None where the file is missing, `InvalidData` if altered."""
+    path = snapshot_path(folder, digest)
+    if not path.exists():
+        return None
+    try:
+        table = pa.parquet.read_table(path)
+        snapshot = Snapshot.of_table(date.fromisoformat(table.schema.metadata[b"as_of"].decode()), table)
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise InvalidData(f"the snapshot {path} cannot be read: {error}") from error
+    if snapshot.digest != digest:
+        raise InvalidData(f"the snapshot {path} is not what was trained on: its digest differs")
+    return snapshot

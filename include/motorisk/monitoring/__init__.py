@@ -1,0 +1,1 @@
+"""Drift of the inputs and realised performance."""

@@ -1,0 +1,1 @@
+"""The use cases that DAGs and the command line call."""

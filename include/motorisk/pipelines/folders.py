@@ -1,0 +1,16 @@
+"""Where the platform keeps files under `MOTORISK_HOME`."""
+
+from datetime import date
+from pathlib import Path
+
+from motorisk.settings import Settings
+
+
+def snapshots(settings: Settings) -> Path:
+    """Training snapshots, named by their digests."""
+    return settings.home / "snapshots"
+
+
+def drift_reports(settings: Settings, as_of: date) -> Path:
+    """The drift reports of one as-of date."""
+    return settings.home / "reports" / "drift" / as_of.isoformat()

@@ -1,0 +1,43 @@
+"""What a model was made with: recorded with every version, so that it can be made again."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+LIBRARIES = ("motorisk", "numpy", "scipy", "scikit-learn", "pyarrow")
+
+
+def _git_commit() -> str | None:
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def _library_versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def provenance(bundle_version: str | None = None) -> dict[str, object]:
+    """Versions of Python and the libraries, the checkout's git commit, and the DAG bundle's version."""
+    return {
+        "python": platform.python_version(),
+        "libraries": _library_versions(),
+        "git_commit": _git_commit(),
+        "bundle_version": bundle_version,
+    }

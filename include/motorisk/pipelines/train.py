@@ -1,0 +1,80 @@
+"""Train: snapshot → fit → register → validate → approve, in steps that the DAG runs one by one."""
+
+from datetime import date
+
+from sqlalchemy import Engine
+
+from motorisk.errors import InvalidData
+from motorisk.modelling.configuration import TrainingConfiguration
+from motorisk.modelling.fitting import fit
+from motorisk.modelling.snapshot import extract_snapshot, load_snapshot
+from motorisk.pipelines.folders import snapshots
+from motorisk.pipelines.provenance import provenance
+from motorisk.registry.transitions import AutomaticDecision, approve_automatically, require_validated
+from motorisk.registry.transitions import validate as validate_version
+from motorisk.registry.versions import ModelVersion, get, register
+from motorisk.settings import Settings
+
+
+def take_snapshot(engine: Engine, settings: Settings, as_of: date, configuration: TrainingConfiguration) -> str:
+    """Freeze what is known on `as_of`; return the snapshot's digest."""
+    with engine.connect() as connection:
+        snapshot = extract_snapshot(connection, as_of, configuration.window_months)
+    snapshot.require_trainable()
+    snapshot.save(snapshots(settings))
+    return snapshot.digest
+
+
+def fit_and_register(
+    engine: Engine,
+    settings: Settings,
+    digest: str,
+    configuration: TrainingConfiguration,
+    *,
+    trained_by: str | None = None,
+    bundle_version: str | None = None,
+) -> ModelVersion:
+    """Train on a saved snapshot and register the result as a candidate."""
+    snapshot = load_snapshot(snapshots(settings), digest)
+    if snapshot is None:
+        raise InvalidData(f"the snapshot {digest[:12]}… is not under {snapshots(settings)}")
+    trained = fit(snapshot, configuration)
+    with engine.begin() as connection:
+        return register(
+            connection,
+            trained.plan,
+            rows=len(snapshot),
+            metrics=trained.metrics,
+            gates=trained.gates,
+            parameters=configuration.model_dump(mode="json"),
+            provenance=provenance(bundle_version),
+            trained_by=trained_by or settings.user,
+        )
+
+
+def validate(engine: Engine, settings: Settings, version: int, *, by: str | None = None) -> ModelVersion:
+    """Record the gates' verdict, then raise `GateFailed` where it is a rejection."""
+    with engine.begin() as connection:
+        found = validate_version(connection, version, by=by or settings.user)
+    require_validated(found)
+    return found
+
+
+def approve_where_automatic(engine: Engine, settings: Settings, version: int) -> AutomaticDecision:
+    """Make a validated version champion if `MOTORISK_APPROVAL=auto`; else it waits for a person."""
+    with engine.begin() as connection:
+        found = get(connection, version)
+        if found.state != "approved" and settings.approval == "human":
+            return AutomaticDecision(found, False, "waits for a person: `motorisk approve`")
+        return approve_automatically(connection, version)
+
+
+def train(engine: Engine, settings: Settings, as_of: date, configuration: TrainingConfiguration) -> AutomaticDecision:
+    """All steps. A version that missed its gates comes back rejected; the champion stays."""
+    digest = take_snapshot(engine, settings, as_of, configuration)
+    registered = fit_and_register(engine, settings, digest, configuration)
+    with engine.begin() as connection:
+        validated = validate_version(connection, registered.version, by=settings.user)
+    if validated.state == "rejected":
+        return AutomaticDecision(validated, False, "missed its gates")
+    return approve_where_automatic(engine, settings, validated.version)

@@ -1,0 +1,107 @@
+"""Evaluate a rating plan for one policy: expected risk, its exact parts, class probabilities.
+
+The order of operations is that of `motorisk.scoring.pricing`, so that both give the same numbers.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from motorisk.domain.policy import PolicyFeatures
+from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
+from motorisk.domain.risk import ClassProbabilities, RiskClass, certain, class_probabilities
+from motorisk.domain.rules import rule_class
+
+Predictor = Literal["model", "rules"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The model's answer: `intercept` and `contributions` sum to `expected_risk`."""
+
+    expected_risk: float
+    contributions: Mapping[str, float]
+    probabilities: ClassProbabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a quote is priced from: the model's estimate, or the rules' class where the model may not answer.
+
+    `outside` names the features beyond the (widened) training support, with that support.
+    """
+
+    predictor: Predictor
+    risk_class: RiskClass
+    price_probabilities: ClassProbabilities
+    estimate: Estimate | None
+    outside: Mapping[str, Support]
+
+
+def _cubic(curve: PiecewiseCubic) -> Callable[[float], float]:
+    breakpoints = curve.breakpoints
+    segments = tuple(
+        (breakpoints[max(index - 1, 0)], *coefficients) for index, coefficients in enumerate(curve.coefficients)
+    )
+
+    def value(x: float) -> float:
+        origin, c0, c1, c2, c3 = segments[bisect_right(breakpoints, x)]
+        d = x - origin
+        return c0 + d * (c1 + d * (c2 + d * c3))
+
+    return value
+
+
+def _term(term: NumberTerm | FlagTerm) -> tuple[Callable[[float], float], Callable[[float], float] | None]:
+    if isinstance(term, FlagTerm):
+        off, on = term.level
+        trend = term.trend
+        return (
+            lambda x: on if x else off,
+            None if trend is None else lambda x: trend[1] if x else trend[0],
+        )
+    return _cubic(term.level), None if term.trend is None else _cubic(term.trend)
+
+
+class Pricer:
+    """A rating plan made ready to price single policies in microseconds."""
+
+    def __init__(self, plan: RatingPlan) -> None:
+        self.plan = plan
+        names = PolicyFeatures._fields
+        self._terms = tuple((name, *_term(plan.terms[name])) for name in names)
+        self._support = tuple((name, plan.support[name].widened()) for name in names)
+
+    def outside_support(self, features: PolicyFeatures) -> dict[str, Support]:
+        """The features whose values lie beyond the widened training support, with that support."""
+        return {
+            name: support
+            for (name, support), value in zip(self._support, features, strict=True)
+            if not support.minimum <= value <= support.maximum
+        }
+
+    def estimate(self, features: PolicyFeatures, effective_date: date) -> Estimate:
+        """The model's answer, also outside the support (where it is extrapolated linearly)."""
+        plan = self.plan
+        months = plan.trend_time(effective_date)
+        expected_risk = plan.intercept
+        contributions = {}
+        for (name, level, trend), value in zip(self._terms, features, strict=True):
+            part = level(value) if trend is None else level(value) + months * trend(value)
+            contributions[name] = part
+            expected_risk += part
+        return Estimate(
+            expected_risk, contributions, class_probabilities(expected_risk, plan.spread, plan.class_bounds)
+        )
+
+    def assess(self, features: PolicyFeatures, effective_date: date) -> Assessment:
+        """Ask the model inside its experience, the rules outside it."""
+        outside = self.outside_support(features)
+        if outside:
+            risk_class = rule_class(features)
+            return Assessment("rules", risk_class, certain(risk_class), None, outside)
+        estimate = self.estimate(features, effective_date)
+        probabilities = estimate.probabilities
+        return Assessment("model", probabilities.most_likely(), probabilities, estimate, outside)

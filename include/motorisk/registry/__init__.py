@@ -1,0 +1,1 @@
+"""Model versions, their approval and their audit trail, tariffs: all in Postgres, in one transaction."""

@@ -1,0 +1,1 @@
+"""Pricing many policies at once."""

@@ -1,0 +1,83 @@
+"""The settings: environment variables `MOTORISK_*`, read once, frozen, unknown ones refused."""
+
+import difflib
+import getpass
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from motorisk.errors import SettingsError
+
+PREFIX = "MOTORISK_"
+
+
+def _current_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without a name
+        return f"uid-{os.getuid()}"
+
+
+class Settings(BaseSettings):
+    """Where things are and how the platform behaves; see `docs/` for each variable."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    home: Path = Field(
+        default=Path(".motorisk"),
+        description="Folder of everything that the platform keeps on disk: embedded Postgres, snapshots, reports, logs",
+        validate_default=True,
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="Postgres to use; unset means the embedded server under MOTORISK_HOME"
+    )
+    user: str = Field(
+        default_factory=_current_user, min_length=1, description="Who trains: recorded with every version"
+    )
+    approval: Literal["auto", "human"] = Field(
+        default="auto", description="`auto`: a version whose gates pass becomes champion; `human`: somebody approves it"
+    )
+    training_config: Path | None = Field(
+        default=None, description="YAML file with candidates, knots and gates; unset means the library's defaults"
+    )
+    drift_min_rows: int = Field(
+        default=300, ge=1, description="Fewest policies a month needs to be compared with the reference"
+    )
+    quote_host: str = Field(default="127.0.0.1", description="Address that the quote service listens on")
+    quote_port: int = Field(default=8000, ge=1, le=65535, description="Port of the quote service")
+    quote_workers: int = Field(default=2, ge=1, le=64, description="Worker processes of the quote service")
+    quote_threads: int = Field(default=8, ge=1, le=256, description="Threads of each worker of the quote service")
+    airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's UI and API in the demo")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the settings; raise `SettingsError` for an unknown variable or a malformed value."""
+        environment = os.environ if environment is None else environment
+        known = {f"{PREFIX}{name}".upper() for name in cls.model_fields}
+        for name in sorted(environment):
+            if name.upper().startswith(PREFIX) and name.upper() not in known:
+                close = difflib.get_close_matches(name.upper(), known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise SettingsError(f"unknown setting {name}{hint}")
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = f"{PREFIX}{'_'.join(str(part) for part in first['loc'])}".upper()
+            raise SettingsError(f"{name}: {first['msg']}, got {first['input']!r}") from None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings, read from the environment at the first call."""
+    return Settings.from_environment()

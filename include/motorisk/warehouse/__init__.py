@@ -1,0 +1,1 @@
+"""Postgres: connections, the embedded server, tables, migrations and bulk loading."""

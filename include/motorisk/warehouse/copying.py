@@ -1,0 +1,49 @@
+"""Bulk copies between CSV and Postgres, within the transaction of a SQLAlchemy connection.
+
+CSV as `COPY` defines it: no header line, an empty field is NULL, a quoted empty field is an empty text, UTF-8.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import IO, Any
+
+import psycopg2.extensions
+from psycopg2 import sql
+from sqlalchemy import Connection
+
+_CHUNK_BYTES = 1 << 16
+
+
+def _cursor(connection: Connection) -> psycopg2.extensions.cursor:
+    if not connection.in_transaction():
+        connection.begin()  # SQLAlchemy does not see what its driver's cursor does; it would not commit it
+    driver: Any = connection.connection.driver_connection
+    cursor: psycopg2.extensions.cursor = driver.cursor()
+    return cursor
+
+
+def copy_in(connection: Connection, table: str, columns: Sequence[str], file: IO[bytes]) -> int:
+    """Append a CSV file's rows to a table; return their number.
+
+    `table` is a temporary table's name or `schema.table`. Like every statement, a failing copy ends the
+    transaction: nothing of it stays.
+    """
+    command = sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')").format(
+        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with closing(_cursor(connection)) as cursor:
+        cursor.copy_expert(command, file, _CHUNK_BYTES)
+        return cursor.rowcount
+
+
+def copy_out(connection: Connection, query: str, parameters: Mapping[str, Any] | None, file: IO[bytes]) -> int:
+    """Write a query's rows to a CSV file; return their number.
+
+    `query` names its parameters as the driver does (`%(as_of)s`; with parameters, a percent sign is `%%`).
+    """
+    with closing(_cursor(connection)) as cursor:
+        # COPY takes no parameters, hence the driver puts them in, quoted.
+        selection = cursor.mogrify(query, parameters).decode()
+        command = sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')").format(sql.SQL(selection))
+        cursor.copy_expert(command, file, _CHUNK_BYTES)
+        return cursor.rowcount

@@ -1,0 +1,94 @@
+"""Where the database is, and one pool of connections to it."""
+
+from functools import lru_cache
+
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from motorisk.errors import DatabaseUnavailable, SettingsError
+from motorisk.settings import Settings
+from motorisk.warehouse.embedded import EmbeddedPostgres
+from motorisk.warehouse.schema import current_revision
+
+DATABASE = "motorisk"
+RETRY_SECONDS = 5
+
+
+def embedded_server(settings: Settings) -> EmbeddedPostgres:
+    """The embedded server under `MOTORISK_HOME` (not started)."""
+    return EmbeddedPostgres(settings.home / "postgres")
+
+
+def server_url(settings: Settings, database: str) -> URL:
+    """Address of a database on the platform's server, which is started where it is the embedded one."""
+    if settings.database_url is None:
+        return make_url(embedded_server(settings).ensure_running().format(database=database))
+    try:
+        url = make_url(settings.database_url.get_secret_value())
+    except ArgumentError:
+        raise SettingsError("MOTORISK_DATABASE_URL is not a database address (postgresql://…)") from None
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise SettingsError(f"MOTORISK_DATABASE_URL must be a postgresql:// address, got {url.drivername}://")
+    url = url.set(drivername="postgresql+psycopg2")
+    return url if database == DATABASE else url.set(database=database)
+
+
+@retry(
+    retry=retry_if_exception_type(OperationalError),
+    wait=wait_exponential_jitter(initial=0.1, max=1),
+    stop=stop_after_delay(RETRY_SECONDS),
+    reraise=True,
+)
+def _reach(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+def ensure_database(settings: Settings, database: str) -> URL:
+    """Create a database on the platform's server unless it is there; return its address."""
+    maintenance = create_engine(server_url(settings, "postgres"), isolation_level="AUTOCOMMIT")
+    try:
+        with maintenance.connect() as connection:
+            if not connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": database}):
+                name = maintenance.dialect.identifier_preparer.quote(database)
+                try:
+                    connection.execute(text(f"CREATE DATABASE {name}"))
+                except DBAPIError as error:
+                    if "already exists" not in str(error.orig):  # else somebody was quicker
+                        raise
+    finally:
+        maintenance.dispose()
+    return server_url(settings, database)
+
+
+@lru_cache(maxsize=4)
+def _engine(url: str) -> Engine:
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10, "application_name": "motorisk", "options": "-c timezone=UTC"},
+    )
+
+
+def open_warehouse(settings: Settings) -> Engine:
+    """The pool of connections to the platform's database, shared by the process.
+
+    The embedded server is started, and its database created and migrated at the first use; another database
+    has to be there. `DatabaseUnavailable` where it cannot be reached within a few seconds.
+    """
+    if settings.database_url is None:
+        engine = _engine(ensure_database(settings, DATABASE).render_as_string(hide_password=False))
+        if current_revision(engine) is None:
+            from motorisk.warehouse.migrate import upgrade
+
+            upgrade(engine)
+        return engine
+    engine = _engine(server_url(settings, DATABASE).render_as_string(hide_password=False))
+    try:
+        _reach(engine)
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise DatabaseUnavailable(f"cannot reach the database of MOTORISK_DATABASE_URL: {reason}") from None
+    return engine

@@ -1,0 +1,42 @@
+"""Bring the database's tables to this code's version, or back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command, op
+from alembic.config import Config
+from sqlalchemy import Connection, Engine
+
+from motorisk.warehouse.locks import exclusively
+
+_FOLDER = Path(__file__).parent / "migrations"
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    config.attributes["connection"] = connection
+    return config
+
+
+def run_script(name: str) -> None:
+    """Execute a packaged SQL file on the migration's connection (called from migrations)."""
+    script = (_FOLDER / "versions" / name).read_text(encoding="utf-8")
+    # The driver's own cursor: no bind parameters, so that "%" in the script is just a character.
+    op.get_bind().connection.cursor().execute(script)
+
+
+def _run(engine: Engine, migrate: Callable[[Config, str], None], revision: str) -> None:
+    # Two upgrades at once: the second waits, then finds nothing to do.
+    with exclusively(engine, "migration"), engine.connect() as connection:
+        migrate(_config(connection), revision)
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Migrate up to `revision`; nothing happens where the database is there already."""
+    _run(engine, command.upgrade, revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Migrate down to `revision` (`base`: drop everything, data included)."""
+    _run(engine, command.downgrade, revision)

@@ -1,0 +1,1 @@
+"""Alembic migrations; each runs the SQL file of its name beside it."""

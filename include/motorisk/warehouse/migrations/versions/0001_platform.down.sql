@@ -1,0 +1,2 @@
+DROP SCHEMA motorisk CASCADE;
+DROP SCHEMA insurance CASCADE;

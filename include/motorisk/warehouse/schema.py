@@ -1,0 +1,32 @@
+"""Whether the database has the tables that this code needs (without loading the migrations' machinery)."""
+
+from sqlalchemy import Engine, text
+
+from motorisk.errors import SchemaOutdated
+
+LATEST_REVISION = "0001"
+"""The newest migration; a test compares it with the files."""
+
+
+def current_revision(engine: Engine) -> str | None:
+    """The migration that the database is at; None before the first."""
+    with engine.connect() as connection:
+        if connection.scalar(text("SELECT to_regclass('public.alembic_version')")) is None:
+            return None
+        revision: str | None = connection.scalar(text("SELECT version_num FROM public.alembic_version"))
+        return revision
+
+
+def require_current(engine: Engine) -> None:
+    """Raise `SchemaOutdated`, saying what to do, unless the database has exactly this code's tables."""
+    have, need = current_revision(engine), LATEST_REVISION
+    if have == need:
+        return
+    if have is None:
+        raise SchemaOutdated("the database has no tables yet: run `motorisk db upgrade`")
+    if have < need:
+        raise SchemaOutdated(f"the database is at migration {have}, this code needs {need}: run `motorisk db upgrade`")
+    raise SchemaOutdated(
+        f"the database is at migration {have}, newer than this code's {need}: use the newer code, or go back with its "
+        "`motorisk db downgrade`"
+    )

@@ -1,0 +1,209 @@
+"""The tables, as SQLAlchemy Core sees them. The migrations' SQL creates them; a test compares the two."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from motorisk.domain.policy import FEATURES
+
+metadata = MetaData()
+
+_MONEY = Numeric(12, 2)
+
+
+def _feature_columns() -> list[Column[object]]:
+    return [Column(name, Boolean if feature.is_flag else Double, nullable=False) for name, feature in FEATURES.items()]
+
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("policy_id", Text, primary_key=True),
+    Column("customer_id", Text),
+    Column("effective_date", Date, nullable=False),
+    Column("expiry_date", Date, nullable=False),
+    *_feature_columns(),
+    schema="insurance",
+)
+
+outcome = Table(
+    "outcome",
+    metadata,
+    Column("policy_id", Text, primary_key=True),
+    Column("risk", Double, nullable=False),
+    Column("observed_on", Date, nullable=False),
+    schema="insurance",
+)
+
+model_version = Table(
+    "model_version",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("as_of", Date, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("snapshot_digest", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("metrics", JSONB, nullable=False),
+    Column("gates", JSONB, nullable=False),
+    Column("parameters", JSONB, nullable=False),
+    Column("provenance", JSONB, nullable=False),
+    Column("trained_by", Text, nullable=False),
+    Column("trained_at", DateTime(timezone=True), nullable=False),
+    Column("approved_by", Text),
+    Column("approved_at", DateTime(timezone=True)),
+    schema="motorisk",
+)
+
+model_event = Table(
+    "model_event",
+    metadata,
+    Column("model_event_id", BigInteger, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("comment", Text),
+    Column("details", JSONB, nullable=False),
+    Column("happened_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)
+
+tariff = Table(
+    "tariff",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("valid_from", Date, nullable=False),
+    Column("base_premium", _MONEY, nullable=False),
+    Column("factor_low", Numeric(6, 3), nullable=False),
+    Column("factor_medium", Numeric(6, 3), nullable=False),
+    Column("factor_high", Numeric(6, 3), nullable=False),
+    Column("tax_rate", Numeric(5, 4), nullable=False),
+    Column("currency", Text, nullable=False),
+    schema="motorisk",
+)
+
+_PRICE_COLUMNS = (
+    ("predictor", Text, False),
+    ("risk_class", Text, False),
+    ("expected_risk", Double, True),
+    ("p_low", Integer, False),
+    ("p_medium", Integer, False),
+    ("p_high", Integer, False),
+    ("net", _MONEY, False),
+    ("insurance_tax", _MONEY, False),
+    ("gross", _MONEY, False),
+)
+
+
+def _price_columns() -> list[Column[object]]:
+    return [Column(name, kind, nullable=nullable) for name, kind, nullable in _PRICE_COLUMNS]
+
+
+score = Table(
+    "score",
+    metadata,
+    Column("as_of", Date, primary_key=True),
+    Column("policy_id", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("tariff", Text, nullable=False),
+    *_price_columns(),
+    schema="motorisk",
+)
+
+score_run = Table(
+    "score_run",
+    metadata,
+    Column("as_of", Date, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("tariff", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("by_predictor", JSONB, nullable=False),
+    Column("by_class", JSONB, nullable=False),
+    Column("net_total", Numeric(16, 2), nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("published_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)
+
+quote = Table(
+    "quote",
+    metadata,
+    Column("quoted_at", DateTime(timezone=True), primary_key=True),
+    Column("quote_id", Uuid, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("reference", Text),
+    Column("effective_date", Date, nullable=False),
+    *_feature_columns(),
+    Column("version", Integer),
+    Column("digest", Text),
+    Column("tariff", Text),
+    *[Column(name, kind) for name, kind, _ in _PRICE_COLUMNS],
+    schema="motorisk",
+)
+
+drift_run = Table(
+    "drift_run",
+    metadata,
+    Column("as_of", Date, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("month", Date, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("reference_rows", Integer, nullable=False),
+    Column("dataset_drift", Boolean, nullable=False),
+    Column("drifted_share", Double, nullable=False),
+    Column("report", Text, nullable=False),
+    Column("measured_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)
+
+drift_metric = Table(
+    "drift_metric",
+    metadata,
+    Column("as_of", Date, primary_key=True),
+    Column("feature", Text, primary_key=True),
+    Column("score", Double, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("drifted", Boolean, nullable=False),
+    schema="motorisk",
+)
+
+performance = Table(
+    "performance",
+    metadata,
+    Column("month", Date, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("as_of", Date, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("accuracy", Double, nullable=False),
+    Column("log_loss", Double, nullable=False),
+    Column("measured_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)
+
+quarantined_row = Table(
+    "quarantined_row",
+    metadata,
+    Column("source_digest", Text, primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("reasons", ARRAY(Text), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("quarantined_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)

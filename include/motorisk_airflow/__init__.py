@@ -1,0 +1,1 @@
+"""What the DAGs share and only Airflow understands: assets, defaults, retry policy, dates."""

@@ -1,0 +1,9 @@
+"""The assets by which DAGs wake each other."""
+
+from airflow.sdk import Asset
+
+CHAMPION = Asset(name="motorisk_champion", uri="motorisk://registry/champion")
+"""A version became champion; the event's extra: `version`, `as_of`."""
+
+SCORES = Asset(name="motorisk_scores", uri="motorisk://warehouse/score")
+"""A date's scores were published; the event's extra: `as_of`, `version`, `rows`."""

@@ -1,0 +1,45 @@
+"""What every DAG has in common."""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule
+
+START = datetime(2020, 1, 1, tzinfo=UTC)
+"""From when on backfills make sense: before the first policy."""
+
+# A lost connection may come back; wrong data, a missed gate or a missing champion will be so again.
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=[
+                "motorisk.errors.DatabaseUnavailable",
+                "sqlalchemy.exc.OperationalError",
+                "sqlalchemy.exc.InterfaceError",
+                "builtins.ConnectionError",
+                "builtins.TimeoutError",
+            ],
+            action=RetryAction.RETRY,
+            reason="the connection may come back",
+        ),
+        RetryRule(exception="builtins.Exception", action=RetryAction.FAIL, reason="trying again cannot help"),
+    ]
+)
+
+DEFAULT_ARGS = {
+    "owner": "motorisk",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=20),
+    "retry_policy": RETRY_POLICY,
+    "execution_timeout": timedelta(hours=1),
+}
+
+
+def as_of_param() -> Param:
+    """The parameter that overrides the date a run works as of."""
+    return Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="As of",
+        description="Work with what was known on this day (YYYY-MM-DD); empty: the last day of the data interval.",
+    )

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Programs that some tests need beside Python: a browser and Prometheus. Installed where we are root on Debian;
+# elsewhere those tests are skipped by name.
+set -eu
+missing=""
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    echo "Not installed, tests that need them are skipped:$missing"
+    exit 0
+fi
+echo "Installing with apt:$missing"
+# Packages of servers start them; these are only for tests to start.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+apt-get update -qq
+# shellcheck disable=SC2086  # one word a package
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,79 @@
+"""A real Airflow for the DAG tests: its own migrated database, this checkout's DAGs.
+
+Airflow reads its configuration when it is first imported, hence the tests import it inside functions, after
+the fixture `airflow` has set the environment.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from motorisk.settings import Settings
+from motorisk.settings import settings as process_settings
+
+PROJECT = Path(__file__).parents[2]
+DAGS = PROJECT / "dags"
+
+
+@pytest.fixture(scope="session")
+def airflow(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Configure Airflow for this process and create its tables; yields AIRFLOW_HOME."""
+    home = tmp_path_factory.mktemp("airflow")
+    maintenance = create_engine(postgres.format(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with maintenance.connect() as connection:
+        connection.execute(text("CREATE DATABASE airflow_test"))
+    options = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.format(database="airflow_test"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "a secret that only the tests know, sixty-four characters and more",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in options.items():
+            patch.setenv(name, value)
+        subprocess.run([Path(sys.executable).parent / "airflow", "db", "migrate"], check=True, capture_output=True)
+        yield home
+        if "airflow.settings" in sys.modules:
+            # Before the server goes; at exit would be too late.
+            sys.modules["airflow.settings"].dispose_orm()
+
+
+@pytest.fixture(scope="session")
+def dag_bag(airflow: Path) -> Any:
+    """All DAGs of the checkout, parsed."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(DAGS)
+
+
+@pytest.fixture
+def platform(airflow: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """The test's own warehouse as the one that tasks of this process work on."""
+    assert settings.database_url is not None
+    monkeypatch.setenv("MOTORISK_HOME", str(settings.home))
+    monkeypatch.setenv("MOTORISK_DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("MOTORISK_DRIFT_MIN_ROWS", str(settings.drift_min_rows))
+    process_settings.cache_clear()
+    yield settings
+    process_settings.cache_clear()
+
+
+@pytest.fixture
+def run_dag(platform: Settings, dag_bag: Any) -> Callable[..., Any]:
+    """Run a DAG for real, in this process; returns the run with its final state."""
+
+    def run(dag_id: str, **params: str) -> Any:
+        return dag_bag.dags[dag_id].test(run_conf=params or None)
+
+    return run

@@ -1,0 +1,89 @@
+"""What every DAG of the project has to keep to."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DAGS = Path(__file__).parents[2] / "dags"
+NAMES = sorted(path.stem for path in DAGS.glob("*.py"))
+HEAVY = {"pandas", "numpy", "sklearn", "scipy", "evidently", "pyarrow", "matplotlib"}
+
+
+def test_the_inventory_is_the_four_dags_of_the_design(dag_bag: Any) -> None:
+    assert dag_bag.import_errors == {}
+    assert sorted(dag_bag.dags) == ["report_drift", "report_performance", "score_portfolio", "train_model"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dag_is_named_like_its_file_and_explains_itself(dag_bag: Any, name: str) -> None:
+    dag = dag_bag.dags[name]
+    runbook = ast.get_docstring(ast.parse((DAGS / f"{name}.py").read_text()), clean=False)
+    assert dag.doc_md == runbook
+    for heading in ("**When**", "**What**", "**If", "**Rerunning**"):
+        assert heading in runbook, f"the runbook of {name} lacks {heading}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dag_has_an_owner_tags_a_date_parameter_and_catches_nothing_up(dag_bag: Any, name: str) -> None:
+    dag = dag_bag.dags[name]
+    assert dag.owner == "motorisk"
+    assert "motorisk" in dag.tags
+    assert "as_of" in dag.params
+    assert dag.catchup is False
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_task_retries_lost_connections_only(dag_bag: Any, name: str) -> None:
+    from airflow.sdk import RetryAction
+    from sqlalchemy.exc import OperationalError
+
+    from motorisk.errors import DatabaseUnavailable, GateFailed, NotEnoughData
+
+    for task in dag_bag.dags[name].tasks:
+        assert task.retries >= 1
+        assert task.execution_timeout is not None
+        assert task.execution_timeout <= timedelta(hours=2)
+
+        def action(error: Exception, task: Any = task) -> Any:
+            return task.retry_policy.evaluate(error, try_number=1, max_tries=3).action
+
+        assert action(DatabaseUnavailable("gone")) is RetryAction.RETRY
+        assert action(OperationalError("select 1", {}, Exception("server closed the connection"))) is RetryAction.RETRY
+        for wrong in (NotEnoughData("nothing"), GateFailed("missed"), ValueError("bad"), KeyError("x")):
+            assert action(wrong) is RetryAction.FAIL
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parsing_a_dag_imports_nothing_heavy_and_connects_nowhere(airflow: Path, name: str) -> None:
+    """In a fresh process, without a database to connect to."""
+    program = f"""
+import json, runpy, socket, sys
+import airflow.sdk
+import airflow.sdk.definitions.decorators
+before = set(sys.modules)
+def refuse(*arguments, **options):
+    raise AssertionError("a DAG file connects while it is parsed")
+socket.socket.connect = refuse
+runpy.run_path({str(DAGS / f"{name}.py")!r})
+roots = {{module.partition(".")[0] for module in set(sys.modules) - before}}
+print(json.dumps(sorted(roots)))
+"""
+    environment = {**os.environ, "MOTORISK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dag_file_only_wires(name: str) -> None:
+    tree = ast.parse((DAGS / f"{name}.py").read_text())
+    longest = max((node.end_lineno or 0) - node.lineno for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    assert longest < 20, "logic belongs in motorisk.pipelines"
+    assert sum(1 for _ in (DAGS / f"{name}.py").open()) < 120

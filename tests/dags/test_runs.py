@@ -1,0 +1,142 @@
+"""Every DAG, run for real on a simulated world."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from motorisk.pipelines.simulate import simulate_portfolio
+from motorisk.registry.versions import all_versions, find_champion
+from motorisk.settings import Settings
+from motorisk.simulation.portfolio import Simulation
+from motorisk.warehouse.tables import drift_metric, drift_run, performance, score, score_run
+
+RunDag = Callable[..., Any]
+LAST_DAY_OF_MONTH_0 = "2024-01-31"
+
+
+@pytest.fixture
+def world(platform: Settings, warehouse: Engine) -> Engine:
+    """Three months of policies; the first month's outcomes are known at once, the others' two months later."""
+    simulate_portfolio(
+        warehouse, Simulation(start=date(2024, 1, 1), months=3, policies_a_month=600, label_delay_months=2)
+    )
+    return warehouse
+
+
+def _states(run: Any) -> dict[str, str]:
+    return {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
+
+
+def _asset_events(name: str) -> list[dict[str, Any]]:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        events = session.scalars(
+            select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id).where(AssetModel.name == name)
+        )
+        return [dict(event.extra) for event in events]
+
+
+def test_a_night_trains_approves_scores_and_reports_drift(run_dag: RunDag, world: Engine) -> None:
+    trained = run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+    assert _states(trained) == dict.fromkeys(["snapshot", "fit", "validate", "approve"], "success")
+    with world.connect() as connection:
+        champion = find_champion(connection)
+    assert champion is not None
+    assert (champion.as_of, champion.rows) == (date(2024, 1, 31), 600)
+    assert champion.provenance["libraries"]["scikit-learn"]
+    assert {"version": champion.version, "as_of": LAST_DAY_OF_MONTH_0} in _asset_events("motorisk_champion")
+
+    scored = run_dag("score_portfolio", as_of="2024-03-31")
+    assert _states(scored) == {"score": "success"}
+    with world.connect() as connection:
+        rows = connection.scalar(select(func.count()).select_from(score).where(score.c.as_of == date(2024, 3, 31)))
+        assert rows == connection.scalar(select(score_run.c.rows)) == 1800
+    event = {"as_of": "2024-03-31", "version": champion.version, "rows": 1800}
+    assert event in _asset_events("motorisk_scores")
+
+    reported = run_dag("report_drift", as_of="2024-03-31")
+    assert set(_states(reported).values()) == {"success"}
+    with world.connect() as connection:
+        run = connection.execute(select(drift_run)).one()
+        assert (run.as_of, run.month, run.rows) == (date(2024, 3, 31), date(2024, 3, 1), 600)
+        assert connection.scalar(select(func.count()).select_from(drift_metric)) == 6
+
+
+def test_training_the_same_date_again_changes_nothing(run_dag: RunDag, world: Engine) -> None:
+    for _ in range(2):
+        assert run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0).state == "success"
+    with world.connect() as connection:
+        assert [version.state for version in all_versions(connection)] == ["approved"]
+
+
+def test_a_missed_gate_turns_validate_red_and_keeps_the_champion(
+    run_dag: RunDag, world: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from motorisk.settings import settings
+
+    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+    strict = tmp_path / "training.yaml"
+    strict.write_text("gates: {min_accuracy: 0.999}\n")
+    monkeypatch.setenv("MOTORISK_TRAINING_CONFIG", str(strict))
+    settings.cache_clear()
+    failed = run_dag("train_model", as_of="2024-03-31")
+    assert failed.state == "failed"
+    assert _states(failed) == {
+        "snapshot": "success",
+        "fit": "success",
+        "validate": "failed",
+        "approve": "upstream_failed",
+    }
+    with world.connect() as connection:
+        newest, first = all_versions(connection)
+        assert (newest.state, first.state) == ("rejected", "approved")
+        assert {gate["name"] for gate in newest.failed_gates} == {"training accuracy", "hold-out accuracy"}
+
+
+def test_training_for_a_past_date_does_not_replace_a_champion_that_knows_more(run_dag: RunDag, world: Engine) -> None:
+    run_dag("train_model", as_of="2024-03-31")
+    backfilled = run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+    assert backfilled.state == "success"
+    assert _states(backfilled)["approve"] == "skipped"
+    with world.connect() as connection:
+        champion = find_champion(connection)
+    assert champion is not None
+    assert champion.as_of == date(2024, 3, 31)
+
+
+def test_approval_by_people_leaves_the_version_validated(
+    run_dag: RunDag, world: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motorisk.settings import settings
+
+    monkeypatch.setenv("MOTORISK_APPROVAL", "human")
+    settings.cache_clear()
+    run = run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+    assert _states(run)["approve"] == "skipped"
+    with world.connect() as connection:
+        assert [version.state for version in all_versions(connection)] == ["validated"]
+        assert find_champion(connection) is None
+
+
+def test_scoring_without_a_champion_is_red(run_dag: RunDag, world: Engine) -> None:
+    assert run_dag("score_portfolio", as_of="2024-03-31").state == "failed"
+    with world.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(score_run)) == 0
+
+
+def test_performance_is_empty_handed_until_outcomes_mature(run_dag: RunDag, world: Engine) -> None:
+    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+    assert run_dag("report_performance", as_of="2024-02-28").state == "success"
+    with world.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(performance)) == 0
+    assert run_dag("report_performance", as_of="2024-05-31").state == "success"
+    with world.connect() as connection:
+        months = connection.execute(select(performance).order_by(performance.c.month)).all()
+    assert [(row.month, row.rows) for row in months] == [(date(2024, 2, 1), 600), (date(2024, 3, 1), 600)]
+    assert all(0.8 < row.accuracy < 1 for row in months)

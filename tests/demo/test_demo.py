@@ -1,0 +1,151 @@
+"""`motorisk demo`: the whole platform, started, used and stopped as a person would."""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from motorisk.settings import PREFIX
+
+PROGRAM = Path(sys.executable).parent / "motorisk"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _processes_of(home: Path) -> list[str]:
+    """Command lines of the living processes that work on a home folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            ours = process.environ().get("MOTORISK_HOME") == str(home) or str(home) in " ".join(process.cmdline())
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "AIRFLOW"))}
+    return {
+        **inherited,
+        "MOTORISK_HOME": str(tmp_path / "home"),
+        "MOTORISK_AIRFLOW_PORT": str(_free_port()),
+        "MOTORISK_QUOTE_PORT": str(_free_port()),
+    }
+
+
+@pytest.fixture
+def home(environment: dict[str, str]) -> Iterator[Path]:
+    home = Path(environment["MOTORISK_HOME"])
+    yield home
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("MOTORISK_HOME") == str(home):
+                process.kill()
+
+
+def _start(environment: dict[str, str], log: Path, *arguments: str) -> subprocess.Popen[str]:
+    with log.open("w") as progress:
+        command = [PROGRAM, "demo", "--json", *arguments]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=progress, text=True)
+
+
+def _facts(demo: subprocess.Popen[str], log: Path) -> dict[str, Any]:
+    assert demo.stdout is not None
+    line = demo.stdout.readline()
+    assert line, log.read_text()
+    return dict(json.loads(line))
+
+
+@pytest.mark.timeout(600)
+def test_one_command_brings_everything_up_and_takes_everything_down(
+    environment: dict[str, str], home: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "demo.log"
+    demo = _start(environment, log)
+    try:
+        facts = _facts(demo, log)
+        progress = log.read_text()
+        for step in ("Simulated 54,000 policies", "Airflow's tables", "training and approval", "scoring", "drift"):
+            assert step in progress
+        assert facts["accuracy"] > 0.85
+        assert facts["rows"] > 10_000
+        assert "miles" in facts["drifted"]
+        assert Path(facts["report"]).exists()
+
+        quoted = subprocess.run(shlex.split(facts["curl"]), check=True, capture_output=True, text=True)
+        quote = json.loads(quoted.stdout)
+        assert quote["predictor"] == "model"
+        assert quote["model_version"] == facts["version"]
+
+        login = {"username": "admin", "password": facts["logins"]["admin"]}
+        token = httpx.post(f"{facts['airflow']}/auth/token", json=login).json()["access_token"]
+        runs = httpx.get(
+            f"{facts['airflow']}/api/v2/dags/~/dagRuns", headers={"Authorization": f"Bearer {token}"}
+        ).json()["dag_runs"]
+        assert {run["dag_id"] for run in runs} >= {"train_model", "score_portfolio", "report_drift"}
+        assert "failed" not in {run["state"] for run in runs}
+        assert httpx.get(facts["quotes_documentation"], follow_redirects=True).is_success
+
+        second = subprocess.run([PROGRAM, "demo"], env=environment, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert "a demo runs already" in second.stderr
+    finally:
+        demo.send_signal(signal.SIGTERM)
+        demo.wait(60)
+    assert demo.returncode == 0, log.read_text()
+    assert _processes_of(home) == []
+
+    again = _start(environment, log, "--once")
+    same = _facts(again, log)
+    assert again.wait(60) == 0, log.read_text()
+    assert (same["version"], same["rows"], same["logins"]) == (facts["version"], facts["rows"], facts["logins"])
+    assert "Simulated" not in log.read_text()
+    assert _processes_of(home) == []
+
+
+@pytest.mark.parametrize("variable", ["MOTORISK_AIRFLOW_PORT", "MOTORISK_QUOTE_PORT"])
+def test_a_taken_port_is_named_with_the_variable_that_changes_it(
+    environment: dict[str, str], home: Path, variable: str
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        done = subprocess.run(
+            [PROGRAM, "demo"], env={**environment, variable: port}, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert f"port {port}" in done.stderr
+    assert variable in done.stderr
+    assert _processes_of(home) == []
+
+
+def test_stopping_while_it_starts_leaves_nothing_behind(
+    environment: dict[str, str], home: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "demo.log"
+    demo = _start(environment, log)
+    deadline = time.monotonic() + 120
+    while "Airflow's tables" not in log.read_text() and demo.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(2)
+    demo.send_signal(signal.SIGINT)
+    assert demo.wait(60) == 0, log.read_text()
+    assert _processes_of(home) == []

@@ -1,0 +1,228 @@
+"""The command line as its users meet it."""
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motorisk.cli import main
+from motorisk.settings import settings
+
+Run = Callable[..., "Done"]
+Json = Callable[..., Any]
+
+
+@dataclass
+class Done:
+    """What a command printed and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def motorisk(
+    server_environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Run]:
+    """Run a command as its users do, but in this process, which has its heavy libraries loaded already."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in server_environment.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str, **environment: str) -> Done:
+        capsys.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["motorisk", *arguments])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            settings.cache_clear()
+            code: int | str | None = 0
+            try:
+                main()
+            except SystemExit as ended:
+                code = ended.code
+        printed = capsys.readouterr()
+        assert code is None or isinstance(code, int)
+        return Done(code or 0, printed.out, printed.err)
+
+    yield run
+    settings.cache_clear()
+
+
+@pytest.fixture
+def as_json(motorisk: Run) -> Json:
+    def run(*arguments: str, **environment: str) -> Any:
+        done = motorisk(*arguments, "--json", **environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_the_whole_story_from_policies_to_performance(as_json: Json) -> None:
+    simulated = as_json("simulate", "--start", "2023-01", "--months", "15", "--policies", "600")
+    assert simulated["inserted"] == 9000
+
+    trained = as_json("train", "--as-of", "2023-01-31")
+    assert {"version", "state", "as_of", "candidate", "rows", "metrics", "gates"} <= trained.keys()
+    assert {"accuracy", "log_loss", "rmse"} <= trained["metrics"].keys()
+    assert all({"name", "value", "threshold", "passed"} <= gate.keys() for gate in trained["gates"])
+    assert (trained["state"], trained["as_of"], trained["rows"]) == ("approved", "2023-01-31", 600)
+
+    models = as_json("models")
+    assert [(model["version"], model["state"]) for model in models] == [(trained["version"], "approved")]
+
+    scored = as_json("score", "--as-of", "2024-02-15")
+    assert {"as_of", "version", "tariff", "rows", "by_predictor", "by_class", "seconds"} <= scored.keys()
+    assert sum(scored["by_class"].values()) == scored["rows"]
+
+    drift = as_json("drift", "--as-of", "2024-02-29")
+    assert {"as_of", "version", "rows", "dataset_drift", "features", "report"} <= drift.keys()
+    assert drift["features"]["miles"].keys() == {"score", "method", "threshold", "drifted"}
+    assert Path(drift["report"]).exists()
+
+    performance = as_json("performance", "--as-of", "2024-02-29")
+    assert performance["month"] == "2023-02"
+    assert performance["version"] == trained["version"]
+    assert performance["rows"] == 600
+    assert 0.8 < performance["accuracy"] < 1
+    assert performance["log_loss"] > 0
+
+
+def test_people_get_tables(motorisk: Run) -> None:
+    motorisk("simulate", "--start", "2023-01", "--months", "2", "--policies", "600")
+    trained = motorisk("train", "--as-of", "2023-01-31")
+    assert trained.returncode == 0, trained.stderr
+    assert "hold-out accuracy" in trained.stdout
+    assert "Champion: all gates passed." in trained.stdout
+    assert "approved" in motorisk("models").stdout
+    assert "net premium a year" in motorisk("score", "--as-of", "2023-02-15").stdout
+    assert "No outcome" in motorisk("performance", "--as-of", "2023-02-15").stdout
+
+
+def test_approval_by_people_from_the_shell(motorisk: Run, as_json: Json) -> None:
+    as_json("simulate", "--start", "2023-01", "--months", "1", "--policies", "600")
+    first = as_json("train", "--as-of", "2023-01-31", MOTORISK_APPROVAL="human")
+    assert first["state"] == "validated"
+    refused = motorisk("approve", str(first["version"]), "--by", "tess")
+    assert refused.returncode == 1
+    assert "somebody else has to approve" in refused.stderr
+    assert as_json("approve", str(first["version"]), "--by", "uma", "--comment", "fine")["state"] == "approved"
+
+    second = as_json("train", "--as-of", "2023-01-31", "--set", "knots=8", MOTORISK_APPROVAL="human")
+    as_json("approve", str(second["version"]), "--by", "uma")
+    assert as_json("rollback", "--by", "uma")["version"] == first["version"]
+    third = as_json("train", "--as-of", "2023-01-31", "--set", "knots=7", MOTORISK_APPROVAL="human")
+    assert as_json("reject", str(third["version"]), "--by", "uma")["state"] == "rejected"
+    assert {model["version"]: model["state"] for model in as_json("models")} == {
+        first["version"]: "approved",
+        second["version"]: "retired",
+        third["version"]: "rejected",
+    }
+
+
+def test_a_missed_gate_prints_the_version_and_exits_with_one(motorisk: Run, as_json: Json) -> None:
+    as_json("simulate", "--start", "2023-01", "--months", "1", "--policies", "600")
+    done = motorisk("train", "--as-of", "2023-01-31", "--set", "gates.min_accuracy=0.99", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["state"] == "rejected"
+    assert "hold-out accuracy is 0." in done.stderr
+    assert "must be >= 0.99" in done.stderr
+
+
+def test_importing_files(motorisk: Run, as_json: Json, tmp_path: Path) -> None:
+    header = "policy_id;effective_date;training;age;emergency_braking;braking_distance;power;miles;colour"
+    rows = ["p1;2024-01-01;0;35;1;40.5;90;20.5;red", "p2;2024-01-01;0;3;1;40.5;90;20.5;red"]
+    file = tmp_path / "policies.csv.gz"
+    file.write_bytes(gzip.compress("\n".join([header, *rows]).encode()))
+    done = motorisk("import", file.name)
+    assert done.returncode == 0, done.stderr
+    assert "colour" in done.stdout + done.stderr
+    assert "age" in done.stdout + done.stderr
+    again = as_json("import", file.name)
+    assert (again["files"][0]["policies"], again["files"][0]["unchanged"]) == (0, 1)
+    missing = motorisk("import", "nothing.csv")
+    assert missing.returncode == 1
+    assert "nothing.csv" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["train"], 2, "--as-of"),
+        (["train", "--as-of", "31.01.2023"], 2, "YYYY-MM-DD"),
+        (["nonsense"], 2, "nonsense"),
+        (["train", "--as-of", "2023-01-31"], 1, "no outcome of any policy was known on 2023-01-31"),
+        (["train", "--as-of", "2023-01-31", "--set", "knot=2"], 1, "knot"),
+        (["score", "--as-of", "2023-01-31"], 1, "no model is approved yet"),
+        (["drift", "--as-of", "2023-01-31"], 1, "no model is approved yet"),
+        (["performance", "--as-of", "2023-01-31"], 1, "no model was ever approved"),
+        (["approve", "17", "--by", "uma"], 1, "no model version 17"),
+        (["rollback", "--by", "uma"], 1, "no champion"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(motorisk: Run, arguments: list[str], code: int, line: str) -> None:
+    done = motorisk(*arguments)
+    assert done.returncode == code, done.stderr
+    assert line in done.stderr
+    assert "Traceback" not in done.stderr
+    if code == 1:
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_wrong_setting_is_named(motorisk: Run) -> None:
+    done = motorisk("models", MOTORISK_APROVAL="auto")
+    assert done.returncode == 1
+    assert "MOTORISK_APROVAL; did you mean MOTORISK_APPROVAL?" in done.stderr
+
+
+def test_a_database_that_is_away_is_one_line(motorisk: Run) -> None:
+    done = motorisk("models", MOTORISK_DATABASE_URL="postgresql://nobody:secret@127.0.0.1:1/nothing")
+    assert done.returncode == 1
+    assert "cannot reach the database" in done.stderr
+    assert "secret" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_database_commands(motorisk: Run, as_json: Json, server_environment: dict[str, str]) -> None:
+    assert as_json("db", "status")["running"] is True
+    assert as_json("db", "downgrade", "base", "--yes")["after"] is None
+    behind = motorisk("models")
+    assert behind.returncode == 1
+    assert "motorisk db upgrade" in behind.stderr
+    assert as_json("db", "upgrade")["after"] == as_json("db", "status")["needed"]
+    assert as_json("db", "url")["url"].startswith("postgresql://")
+    assert motorisk("db", "stop").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["simulate", "import", "train", "models", "approve", "score", "drift", "performance", "serve", "demo", "db"],
+)
+def test_every_command_explains_itself(motorisk: Run, command: str) -> None:
+    done = motorisk(command, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def test_the_installed_program_runs_in_a_process_of_its_own(server_environment: dict[str, str]) -> None:
+    program = Path(sys.executable).parent / "motorisk"
+    done = subprocess.run(
+        [program, "models", "--json"], env=server_environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "[]", "")
+    refused = subprocess.run(
+        [program, "rollback", "--by", "uma"], env=server_environment, capture_output=True, check=False
+    )
+    assert refused.returncode == 1

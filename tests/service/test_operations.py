@@ -1,0 +1,323 @@
+"""What operators and tools ask: health, the model, metrics, the API's description, headers."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from flask_openapi3.models import APISpec
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Engine, insert
+
+from motorisk.domain.policy import FEATURES
+from motorisk.warehouse.tables import drift_metric, drift_run
+
+JsonObject = dict[str, Any]
+
+
+def samples(text: str) -> dict[str, float]:
+    """Every sample of a scrape, by its name and labels."""
+    return {
+        sample.name + "".join(f",{name}={value}" for name, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_the_process_tells_that_it_lives_and_that_it_is_ready(client: httpx.Client, champion: int) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ready", "model_version": champion}
+
+
+def test_the_model_is_told_with_its_approval_and_its_experience(client: httpx.Client, champion: int) -> None:
+    document = client.get("/v1/model").json()
+    assert document["version"] == champion
+    assert (document["candidate"], document["as_of"], document["rows"]) == ("by hand", "2026-01-01", 1500)
+    assert document["approved_by"] == "uma"
+    assert document["metrics"] == {"accuracy": 0.9, "log_loss": 0.25, "rmse": 0.42}
+    assert re.fullmatch("[0-9a-f]{64}", document["digest"])
+    features = {feature["name"]: feature for feature in document["features"]}
+    assert list(features) == list(FEATURES)
+    assert features["age"] == {
+        "name": "age",
+        "part": "driver",
+        "unit": "years",
+        "description": "the driver's age",
+        "plausible": {"minimum": 15, "minimum_allowed": True, "maximum": 120},
+        "support": [16.0, 95.0],
+        "answered": [pytest.approx(12.05), pytest.approx(98.95)],
+    }
+    assert features["power"]["plausible"] == {"minimum": 0, "minimum_allowed": False, "maximum": None}
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
+def test_a_scrape_of_any_worker_counts_the_requests_of_all(service: Any, body: JsonObject, path: str) -> None:
+    def scrape() -> dict[str, float]:
+        return samples(service.get(path).text)
+
+    quotes = "motorisk_quotes_total,channel=quote,predictor=rules,risk_class=high"
+    fallbacks = "motorisk_quote_fallbacks_total,feature=miles"
+    answered = "motorisk_http_requests_total,method=POST,route=/v1/quotes,status=201"
+    timed = "motorisk_http_request_duration_seconds_count,method=POST,route=/v1/quotes"
+    before = scrape()
+    body["driver"] |= {"miles": 400, "age": 60}
+    for _ in range(20):  # a connection each, so that both workers answer some
+        service.post("/v1/quotes", body).raise_for_status()
+    for _ in range(6):
+        after = scrape()
+        for name in (quotes, fallbacks, answered, timed):
+            assert after[name] - before.get(name, 0) == 20, name
+
+
+def test_metrics_name_the_route_and_never_the_address(client: httpx.Client) -> None:
+    client.get("/nowhere/17")
+    client.get("/v1/quotes/00000000-0000-4000-8000-000000000000")
+    text = client.get("/metrics").text
+    assert 'route="(none)",status="404"' in text
+    assert 'route="/v1/quotes/<uuid:quote_id>",status="404"' in text
+    assert "nowhere" not in text
+    assert "00000000" not in text
+
+
+def test_metrics_tell_the_model(client: httpx.Client, champion: int) -> None:
+    found = samples(client.get("/metrics").text)
+    workers = [name for name in found if name.startswith("motorisk_model_version,pid=")]
+    assert len(workers) == 2
+    assert {found[name] for name in workers} == {champion}
+    digest = client.get("/v1/model").json()["digest"]
+    info = f"motorisk_model_info,as_of=2026-01-01,candidate=by hand,digest={digest},version={champion}"
+    assert found[info] == 1
+
+
+def test_the_workshops_drift_gauges_are_absent_until_drift_was_measured(client: httpx.Client) -> None:
+    assert "number_of_columns" not in client.get("/metrics").text
+
+
+def test_the_workshops_drift_gauges_tell_the_latest_run(warehouse: Engine, approve: Any, start_app: Any) -> None:
+    version = approve(warehouse)
+    with warehouse.begin() as connection:
+        for as_of, drifted in (("2026-02-28", {"age"}), ("2026-03-31", {"age", "miles", "emergency_braking"})):
+            run = {"as_of": as_of, "version": version, "month": f"{as_of[:7]}-01", "rows": 1500, "report": "r.html"}
+            share = len(drifted) / len(FEATURES)
+            run |= {"reference_rows": 1500, "dataset_drift": share >= 0.5, "drifted_share": share}
+            connection.execute(insert(drift_run), run)
+            metric = {"as_of": as_of, "method": "wasserstein", "threshold": 0.1}
+            scores = [metric | {"feature": name, "score": 0.2, "drifted": name in drifted} for name in FEATURES]
+            connection.execute(insert(drift_metric), scores)
+    found = samples(start_app().get("/metrics").text)
+    assert found["number_of_columns"] == 6
+    assert found["number_of_drifted_columns"] == 3
+    assert found["share_of_drifted_columns"] == 0.5
+    assert found["dataset_drift"] == 1
+    assert {name for name in found if name.startswith("drift_score_by_columns")} == {
+        f"drift_score_by_columns,feature={name}" for name in FEATURES
+    }
+
+
+@pytest.fixture
+def openapi(client: httpx.Client) -> JsonObject:
+    document: JsonObject = client.get("/openapi.json").json()
+    return document
+
+
+def references(part: object) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for value in part.values():
+            yield from references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from references(value)
+
+
+def test_the_description_is_a_complete_openapi_3_1_document(openapi: JsonObject) -> None:
+    assert openapi["openapi"] == "3.1.0"
+    APISpec.model_validate(openapi)
+    schemas = openapi["components"]["schemas"]
+    assert {reference.removeprefix("#/components/schemas/") for reference in references(openapi)} <= schemas.keys()
+    for schema in schemas.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_the_description_names_every_address_and_its_problems(openapi: JsonObject) -> None:
+    assert {(method, path) for path, item in openapi["paths"].items() for method in item} == {
+        ("post", "/v1/quotes"),
+        ("get", "/v1/quotes/{quote_id}"),
+        ("get", "/v1/model"),
+        ("post", "/predict/"),
+        ("post", "/predict/mock"),
+        ("get", "/healthz"),
+        ("get", "/readyz"),
+    }
+    for path in ("/v1/quotes", "/predict/", "/predict/mock"):
+        responses = openapi["paths"][path]["post"]["responses"]
+        assert {"400", "413", "415", "422", "500", "503"} < responses.keys()
+        for status, response in responses.items():
+            if status >= "400":
+                assert response["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
+    assert "422" not in openapi["paths"]["/healthz"]["get"]["responses"]
+
+
+def test_the_description_has_the_domains_bounds_and_units(openapi: JsonObject) -> None:
+    schemas = openapi["components"]["schemas"]
+    described = {"driver": schemas["Driver"]["properties"], "vehicle": schemas["Vehicle"]["properties"]}
+    assert {part: set(fields) for part, fields in described.items()} == {
+        part: {name for name, feature in FEATURES.items() if feature.part == part} for part in ("driver", "vehicle")
+    }
+    age, power = described["driver"]["age"], described["vehicle"]["power"]
+    assert (age["type"], age["minimum"], age["maximum"]) == ("number", 15, 120)
+    assert "years" in age["description"]
+    assert power["exclusiveMinimum"] == 0
+    assert "kW" in power["description"]
+    assert schemas["Driver"]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("age", [35, 119])
+def test_real_answers_have_the_form_that_is_described(
+    client: httpx.Client, openapi: JsonObject, body: JsonObject, age: int
+) -> None:
+    body["driver"]["age"] = age
+    answers = [
+        ("/v1/quotes", "post", "201", client.post("/v1/quotes", json=body)),
+        ("/predict/", "post", "200", client.post("/predict/", json=body)),
+        ("/predict/mock", "post", "200", client.post("/predict/mock", json=body)),
+        ("/v1/model", "get", "200", client.get("/v1/model")),
+        ("/healthz", "get", "200", client.get("/healthz")),
+        ("/readyz", "get", "200", client.get("/readyz")),
+        ("/v1/quotes", "post", "422", client.post("/v1/quotes", json={})),
+        ("/v1/quotes", "post", "415", client.post("/v1/quotes")),
+    ]
+    for path, method, status, response in answers:
+        assert str(response.status_code) == status
+        content = openapi["paths"][path][method]["responses"][status]["content"]
+        schema = content[response.headers["Content-Type"]]["schema"]
+        jsonschema.validate(response.json(), {**schema, "components": openapi["components"]})
+    request = openapi["paths"]["/v1/quotes"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    jsonschema.validate(body, {**request, "components": openapi["components"]})
+
+
+def test_documents_answer_with_no_field_more_or_less_than_described(
+    client: httpx.Client, openapi: JsonObject, body: JsonObject
+) -> None:
+    schemas = openapi["components"]["schemas"]
+    quote = client.post("/v1/quotes", json=body).json()
+    assert quote.keys() == schemas["QuoteDocument"]["properties"].keys()
+    assert quote["premium"].keys() == schemas["PremiumDocument"]["properties"].keys()
+    model = client.get("/v1/model").json()
+    assert model.keys() == schemas["ModelDocument"]["properties"].keys()
+    assert model["features"][0].keys() == schemas["FeatureDocument"]["properties"].keys()
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/"])
+def test_the_api_page_works_from_this_machine_alone(client: httpx.Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    assert "://" not in response.text
+    loaded = re.findall('(?:src|href|data-openapi)="([^"]+)"', response.text)
+    assert len(loaded) == 5
+    for address in loaded:
+        asset = client.get(address)
+        assert (asset.status_code, bool(asset.content)) == (200, True), address
+    assert "<script>" not in response.text  # the policy allows scripts from files only
+    assert "script-src 'self';" in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/healthz"),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+        ("GET", "/metrics"),
+        ("GET", "/nowhere"),
+        ("POST", "/v1/quotes"),
+        ("OPTIONS", "/v1/quotes"),
+        ("DELETE", "/predict"),
+    ],
+)
+def test_every_answer_carries_the_security_headers(client: httpx.Client, method: str, path: str) -> None:
+    headers = client.request(method, path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_the_service_loads_none_of_the_batch_libraries() -> None:
+    heavy = {"numpy", "pandas", "scipy", "sklearn", "pyarrow", "evidently", "airflow"}
+    program = f"import sys, motorisk_web.app; print(*({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert found.strip() == ""
+
+
+def test_a_taken_port_is_one_clear_line(service: Any, server_environment: dict[str, str], tmp_path: Path) -> None:
+    port = service.url.rpartition(":")[2]
+    refused = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "python:motorisk_web.gunicorn_conf"],
+        env=server_environment | {"MOTORISK_QUOTE_PORT": port},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert refused.returncode == 1
+    lines = [line for line in refused.stderr.splitlines() if "Starting gunicorn" not in line]
+    assert len(lines) == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("QUOTE_PROT", "1", "unknown setting MOTORISK_QUOTE_PROT; did you mean MOTORISK_QUOTE_PORT?"),
+        ("DATABASE_URL", "nowhere", "MOTORISK_DATABASE_URL is not a database address (postgresql://…)"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_line(
+    server_environment: dict[str, str], tmp_path: Path, name: str, value: str, line: str
+) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "python:motorisk_web.gunicorn_conf"],
+        env=server_environment | {f"MOTORISK_{name}": value},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (refused.returncode, refused.stderr) == (1, f"Wrong setting: {line}\n")
+
+
+def workers(service: Any) -> set[int]:
+    return set(map(int, re.findall(r'motorisk_model_version{pid="(\d+)"}', service.get("/metrics").text)))
+
+
+def test_a_worker_that_dies_is_replaced_and_its_counts_stay(
+    warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
+) -> None:
+    version = approve(warehouse)
+    service = start_service()
+    service.wait_until_served(version)
+    for _ in range(10):
+        service.post("/v1/quotes", body).raise_for_status()
+    before = workers(service)
+    os.kill(before.pop(), signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while len(now := workers(service)) != 2 or not before < now:
+        assert time.monotonic() < deadline, service.log.read_text()
+        time.sleep(0.1)
+    service.wait_until_served(version)
+    counted = samples(service.get("/metrics").text)
+    assert counted["motorisk_http_requests_total,method=POST,route=/v1/quotes,status=201"] == 10

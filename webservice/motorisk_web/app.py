@@ -1,0 +1,69 @@
+"""The app: everything is put together here."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+
+from motorisk.settings import Settings
+from motorisk.settings import settings as current_settings
+from motorisk_web import docs, health, metrics, model, problems, quotes, security, workshop
+from motorisk_web.schemas import Problem
+from motorisk_web.services import Services
+from motorisk_web.strict_json import MAX_BODY_BYTES, StrictJsonRequest
+
+EXTENSION = "motorisk"
+"""The key of `app.extensions` under which the app's `Services` are."""
+
+
+def _version() -> str:
+    try:
+        return version("motorisk")
+    except PackageNotFoundError:
+        return "0"
+
+
+class QuoteApp(OpenAPI):
+    """The Flask app, described by OpenAPI 3.1."""
+
+    request_class = StrictJsonRequest
+
+    def __init__(self) -> None:
+        super().__init__(
+            "motorisk_web",
+            info=Info(title="Motorisk quotes", version=_version()),
+            validation_error_model=Problem,
+            validation_error_callback=problems.of_validation_error,
+            doc_ui=False,  # `docs` serves them: flask-openapi3 would take "/" as well
+            static_folder=None,
+        )
+        # One byte more, to notice a longer chunked body: Werkzeug gives the first bytes of it without a word.
+        self.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
+        self.json.sort_keys = False  # type: ignore[attr-defined]
+
+    def generate_spec_json(self) -> None:
+        """Leave out the 422 that flask-openapi3 adds to operations that validate nothing, and its line breaks."""
+        super().generate_spec_json()  # type: ignore[no-untyped-call]
+        for path in self.spec_json["paths"].values():
+            for operation in path.values():
+                invalid = operation["responses"].get(self.validation_error_status, {})
+                if problems.MEDIA_TYPE not in invalid.get("content", {}):
+                    operation["responses"].pop(self.validation_error_status, None)
+                if "description" in operation:
+                    operation["description"] = " ".join(operation["description"].split("<br/>")).strip()
+
+
+def create_app(settings: Settings | None = None) -> QuoteApp:
+    """Build the app; it connects to nothing until `app.extensions["motorisk"].refresher.start()`."""
+    services = Services.from_settings(settings or current_settings())
+    app = QuoteApp()
+    app.extensions[EXTENSION] = services
+    metrics.measure_requests(app, services.measurements)
+    security.secure_answers(app)
+    problems.register(app, on_database_error=services.measurements.database_failed)
+    for feature in (quotes, model, workshop, health):
+        app.register_api(feature.blueprint(services))
+    app.register_blueprint(metrics.blueprint(services))
+    app.register_blueprint(docs.blueprint(app))
+    app.generate_spec_json()
+    return app

@@ -1,0 +1,108 @@
+"""How gunicorn runs the quote service: `gunicorn -c python:motorisk_web.gunicorn_conf`."""
+
+import logging
+import os
+import shutil
+import socket
+import struct
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+from motorisk.errors import MotoriskError, PortTaken
+from motorisk.settings import settings as read_settings
+from motorisk.warehouse.database import DATABASE, server_url
+from motorisk_web.strict_json import MAX_BODY_BYTES
+
+RECEIVE_SECONDS = 5
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def _give_up(error: MotoriskError) -> NoReturn:
+    print(f"{error.title}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    raise SystemExit(1)
+
+
+try:
+    _settings = read_settings()
+    if _settings.database_url is not None:
+        server_url(_settings, DATABASE)  # connects to nothing: only checks the address
+except MotoriskError as _error:
+    _give_up(_error)
+
+_host = f"[{_settings.quote_host}]" if ":" in _settings.quote_host else _settings.quote_host
+
+wsgi_app = "motorisk_web.app:create_app()"
+bind = [f"{_host}:{_settings.quote_port}"]
+workers = _settings.quote_workers
+worker_class = "gthread"
+threads = _settings.quote_threads
+# Longer than load balancers keep idle connections, so that they close them, not we under their request.
+keepalive = 75
+timeout = 60  # a worker starts the embedded Postgres where nobody has yet
+graceful_timeout = 20
+limit_request_line = 4094
+limit_request_fields = 50
+limit_request_field_size = 8190
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - heartbeats must not wait for a disk
+control_socket_disable = True  # it would be written into the home folder
+accesslog = "-"
+# Without the query: nothing that a client puts into an address is kept.
+access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms'
+
+
+def on_starting(server: Any) -> None:
+    """Refuse a port that is taken; make the folder of the workers' metrics, fresh at every start."""
+    if "GUNICORN_FD" not in os.environ and "LISTEN_FDS" not in os.environ:  # else the socket is handed down
+        _require_free_port(_settings.quote_host, _settings.quote_port)
+    os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="motorisk-quote-metrics-")
+
+
+def when_ready(server: Any) -> None:
+    """Bound the wait for the rest of a request: else as many stalled clients as there are threads stop the service.
+
+    Connections inherit the option (Linux).
+    """
+    for listener in server.LISTENERS:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_SECONDS, 0))
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start the thread that follows the champion: after the fork, which threads do not survive."""
+    for name in ("motorisk", "motorisk_web"):
+        logger = logging.getLogger(name)
+        logger.handlers = worker.log.error_log.handlers
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    worker.wsgi.extensions["motorisk"].refresher.start()
+
+
+def pre_request(worker: Any, req: Any) -> None:
+    """Announce the end of a connection on which a body may be left unread: gunicorn skips 64 KiB at most."""
+    for name, value in req.headers:
+        if name == "TRANSFER-ENCODING" or (name == "CONTENT-LENGTH" and int(value) >= MAX_BODY_BYTES):
+            req.force_close()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget the gauges of a worker that is gone; its counters stay."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """Remove the metrics' folder."""
+    shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
+
+
+def _require_free_port(host: str, port: int) -> None:
+    """Gunicorn itself would try for five seconds and then say it in six lines."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            _give_up(PortTaken(f"cannot listen on {host}:{port} (MOTORISK_QUOTE_HOST, MOTORISK_QUOTE_PORT): {error}"))

@@ -1,0 +1,97 @@
+"""What the service measures about itself, for Prometheus.
+
+Under gunicorn each worker writes into files of the folder PROMETHEUS_MULTIPROC_DIR, and a scrape of any worker
+adds them up; without that folder (tests, one process) the numbers stay in memory.
+"""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from motorisk.quoting.champion import RefreshFailure, ServedModel
+from motorisk.quoting.quote import Quote
+
+LATENCY_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Measurements:
+    """Counters, histograms and gauges of one process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "motorisk_http_requests",
+            "Requests answered, by route template, method and status",
+            ["route", "method", "status"],
+            registry=self._registry,
+        )
+        self._latency = Histogram(
+            "motorisk_http_request_duration_seconds",
+            "Time to answer a request, by route template and method",
+            ["route", "method"],
+            buckets=LATENCY_BUCKETS,
+            registry=self._registry,
+        )
+        self._quotes = Counter(
+            "motorisk_quotes",
+            "Quotes and predictions priced and stored",
+            ["channel", "predictor", "risk_class"],
+            registry=self._registry,
+        )
+        self._fallbacks = Counter(
+            "motorisk_quote_fallbacks",
+            "Features for which the rules answered, being outside the training support",
+            ["feature"],
+            registry=self._registry,
+        )
+        self._model = Gauge(
+            "motorisk_model_version",
+            "Version that each worker process serves; 0: none",
+            multiprocess_mode="liveall",
+            registry=self._registry,
+        )
+        self._refresh_failures = Counter(
+            "motorisk_champion_refresh_failures",
+            "Looks into the registry that failed; the model served before goes on",
+            ["reason"],
+            registry=self._registry,
+        )
+        self._database_errors = Counter(
+            "motorisk_database_errors",
+            "Requests and scrapes that failed because Postgres did not answer",
+            registry=self._registry,
+        )
+
+    def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request and its duration."""
+        self._requests.labels(route, method, status).inc()
+        self._latency.labels(route, method).observe(seconds)
+
+    def quote_stored(self, quote: Quote) -> None:
+        """Count a quote or prediction and the features for which the rules answered."""
+        priced = quote.priced
+        self._quotes.labels(priced.channel, priced.predictor, priced.risk_class.value).inc()
+        for fallback in quote.fallback:
+            self._fallbacks.labels(fallback.feature).inc()
+
+    def model_swapped(self, model: ServedModel | None) -> None:
+        """Tell which version this process serves from now on."""
+        self._model.set(model.version.version if model else 0)
+
+    def refresh_failed(self, reason: RefreshFailure) -> None:
+        """Count a failed look into the registry."""
+        self._refresh_failures.labels(reason).inc()
+
+    def database_failed(self) -> None:
+        """Count a request or a scrape that Postgres failed."""
+        self._database_errors.inc()
+
+    def scrape_registry(self) -> CollectorRegistry:
+        """A registry for one scrape: all workers' numbers; the caller adds what is read at scrape time."""
+        registry = CollectorRegistry()
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        else:
+            registry.register(self._registry)
+        return registry

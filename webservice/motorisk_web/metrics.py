@@ -1,0 +1,70 @@
+"""/metrics: all workers' numbers, the model and the workshop's drift gauges, for Prometheus."""
+
+import time
+from collections.abc import Iterator
+from http import HTTPMethod
+
+from flask import Blueprint, Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from motorisk.errors import MotoriskError
+from motorisk.quoting.service import QuoteService
+from motorisk_web.measurements import Measurements
+from motorisk_web.services import Services
+
+UNMATCHED = "(none)"
+"""The route of an address that does not exist: the address itself would make a time series each."""
+
+_METHODS = frozenset(HTTPMethod)
+
+
+class ModelInfo(Collector):
+    """Which model the worker that answers the scrape serves; absent without one."""
+
+    def __init__(self, quoting: QuoteService) -> None:
+        self._quoting = quoting
+
+    def collect(self) -> Iterator[Metric]:
+        """One gauge, always 1."""
+        try:
+            version = self._quoting.model().version
+        except MotoriskError:
+            return
+        info = GaugeMetricFamily(
+            "motorisk_model_info", "The model that prices quotes", labels=["version", "digest", "candidate", "as_of"]
+        )
+        info.add_metric([str(version.version), version.digest, version.candidate, version.as_of.isoformat()], 1)
+        yield info
+
+
+def blueprint(services: Services) -> Blueprint:
+    """The scrape."""
+    scrape = Blueprint("metrics", __name__)
+    model_info = ModelInfo(services.quoting)
+
+    @scrape.get("/metrics")
+    @scrape.get("/metrics/")
+    def metrics() -> Response:
+        registry = services.measurements.scrape_registry()
+        registry.register(model_info)
+        registry.register(services.drift_gauges)
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    return scrape
+
+
+def measure_requests(app: Flask, measurements: Measurements) -> None:
+    """Count and time every request of the app."""
+
+    @app.before_request
+    def start() -> None:
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else UNMATCHED
+        method = request.method if request.method in _METHODS else "OTHER"
+        measurements.request_answered(route, method, response.status_code, time.perf_counter() - g.started)
+        return response

@@ -1,0 +1,130 @@
+"""The one map from everything that can go wrong to an RFC 9457 problem document."""
+
+import json
+import logging
+import re
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response
+from flask_openapi3.types import ResponseDict
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from werkzeug.exceptions import HTTPException
+
+from motorisk.errors import DatabaseUnavailable, InvalidData, MotoriskError
+from motorisk_web.schemas import MAX_REFERENCE_LENGTH
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+MAX_ERRORS = 100
+MAX_NAME_LENGTH = 100
+
+_log = logging.getLogger(__name__)
+
+_TEXTS: Mapping[str, str] = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known field",
+    "float_type": "must be a number",
+    "model_type": "must be an object",
+    "string_type": "must be text",
+    "string_too_long": f"must be at most {MAX_REFERENCE_LENGTH} characters",
+    "string_unicode": "contains text that is not valid Unicode",
+}
+
+
+class InvalidRequest(InvalidData):
+    """Fields of a request are wrong."""
+
+    title = "Invalid request"
+
+    def __init__(self, errors: Iterable[tuple[str, str]]) -> None:
+        found = sorted(set(errors))
+        self.errors = [{"field": field, "problem": problem} for field, problem in found[:MAX_ERRORS]]
+        texts = [f"{field or 'the body'} {problem}" for field, problem in found[:5]]
+        more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
+        super().__init__("; ".join(texts) + more)
+
+    @classmethod
+    def from_validation(cls, error: ValidationError) -> "InvalidRequest":
+        """Every bad field that pydantic found, in plain words and without its value."""
+        return cls(_field_problem(found) for found in error.errors(include_url=False, include_input=False))
+
+
+def _field_problem(found: ErrorDetails) -> tuple[str, str]:
+    field = ".".join(str(part)[:MAX_NAME_LENGTH] for part in found["loc"])
+    return field, _TEXTS.get(found["type"], found["msg"])
+
+
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    *,
+    kind: str = "about:blank",
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """A problem document; None among `members` are left out."""
+    document = {"type": kind, "title": title, "status": status, "detail": detail}
+    document |= {name: value for name, value in members.items() if value is not None}
+    response = Response(json.dumps(document), status, mimetype=MEDIA_TYPE)
+    response.headers.update(headers or {})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    return response
+
+
+def problem_responses(*statuses: HTTPStatus) -> ResponseDict:
+    """The OpenAPI description of an operation's problems."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": status.phrase, "content": content} for status in statuses}
+
+
+def of_validation_error(error: ValidationError) -> Response:
+    """What flask-openapi3 answers where a request does not fit its model."""
+    return of_motorisk_error(InvalidRequest.from_validation(error))
+
+
+def of_motorisk_error(error: MotoriskError) -> Response:
+    """An expected failure: its class says status and title, its message the detail."""
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.warning("%s: %s", error.title, " ".join(str(error.__cause__ or error).split()))
+    words = re.sub("(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
+    return problem(
+        error.status,
+        error.title,
+        str(error),
+        kind=f"urn:motorisk:problem:{words}",
+        errors=getattr(error, "errors", None),
+    )
+
+
+def of_http_exception(error: HTTPException) -> Response:
+    """Unknown addresses, wrong methods, bodies too large and the like."""
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return problem(status, status.phrase, error.description or status.description, headers=headers)
+
+
+def of_unexpected_error(error: Exception) -> Response:
+    """Anything else: the log has the trace under the answer's `instance`, the caller gets none of it."""
+    instance = uuid.uuid4().urn
+    _log.error("unexpected error %s", instance, exc_info=error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return problem(status, status.phrase, "an unexpected error; it was logged", instance=instance)
+
+
+def register(app: Flask, *, on_database_error: Callable[[], None]) -> None:
+    """Answer every failure of the app with a problem document."""
+
+    def database_unavailable(error: DatabaseUnavailable) -> Response:
+        on_database_error()
+        return of_motorisk_error(error)
+
+    app.register_error_handler(DatabaseUnavailable, database_unavailable)
+    app.register_error_handler(MotoriskError, of_motorisk_error)
+    app.register_error_handler(HTTPException, of_http_exception)
+    app.register_error_handler(Exception, of_unexpected_error)
