@@ -81,6 +81,13 @@ class NoTariff(MotoriskError):
     title = "No tariff"
 
 
+class UnknownQuote(MotoriskError):
+    """No quote has this id."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "Unknown quote"
+
+
 class ScoringIncomplete(MotoriskError):
     """Scores and portfolio disagree; the earlier scores of the date stay published."""
 

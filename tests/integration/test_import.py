@@ -448,6 +448,22 @@ def test_a_failure_while_loading_leaves_nothing(warehouse: Engine, file: Path, m
     assert_empty(warehouse)
 
 
+def test_after_small_files_a_large_one_does_not_read_the_whole_table_for_every_outcome(
+    warehouse: Engine, tmp_path: Path
+) -> None:
+    rows = [f"{row},1.5,2099-01-01" for row in many(range(5_120))]
+    import_file(warehouse, write(tmp_path / "first.csv", rows[:60], WITH_OUTCOME))
+    with warehouse.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE insurance.policy"))
+    import_file(warehouse, write(tmp_path / "second.csv", rows[60:120], WITH_OUTCOME))
+    result = import_file(warehouse, write(tmp_path / "third.csv", rows[120:], WITH_OUTCOME))
+    assert counts(result) == (5_000, 5_000, 5_000, 0, 0)
+    with warehouse.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        query = text("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'policy'")
+        assert connection.scalars(query).one() < 10 * len(rows)
+
+
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_a_large_file_is_streamed(warehouse: Engine, tmp_path: Path, quote: str) -> None:
     rows = many(range(100_000))

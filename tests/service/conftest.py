@@ -1,7 +1,6 @@
 """A real gunicorn on a free port, with two workers, on a real Postgres with an approved model."""
 
 import os
-import signal
 import socket
 import ssl
 import subprocess
@@ -114,7 +113,7 @@ def running(environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
                 time.sleep(0.05)
         yield service
     finally:
-        process.send_signal(signal.SIGINT)  # without waiting for connections that are kept alive
+        process.terminate()
         process.wait(30)
 
 

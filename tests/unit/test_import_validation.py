@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from motorisk.domain.policy import FEATURES
@@ -223,6 +223,8 @@ def split(path: Path, *, at_once: bool, block_bytes: int) -> tuple[list[tuple[st
     ),
     block_bytes=st.integers(1, 40),
 )
+@example(rows=[["\ufeff"] + [""] * 7], block_bytes=1)
+@example(rows=[[""] * 8, ["\n"] + [""] * 7], block_bytes=31)
 def test_any_file_is_split_the_same_at_once_and_one_by_one(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], block_bytes: int
 ) -> None:

@@ -1,7 +1,6 @@
 """The ledger of quotes: what was priced, from what, by which version. It only grows."""
 
 from datetime import date, datetime
-from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from sqlalchemy import Row, func, insert, select, text
 from motorisk.domain.policy import FEATURES, PolicyFeatures
 from motorisk.domain.risk import ClassProbabilities, RiskClass
 from motorisk.domain.tariff import Premium
-from motorisk.errors import MotoriskError
+from motorisk.errors import UnknownQuote
 from motorisk.quoting.database import Database
 from motorisk.quoting.quote import PricedQuote
 from motorisk.warehouse.tables import quote
@@ -19,13 +18,6 @@ LOCK_TIMEOUT = "2s"
 """Making a partition locks the ledger: a long report must not make quotes wait behind it for longer."""
 
 _insert = insert(quote)
-
-
-class UnknownQuote(MotoriskError):
-    """No quote has this id."""
-
-    status = HTTPStatus.NOT_FOUND
-    title = "Unknown quote"
 
 
 class Ledger:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -16,6 +16,9 @@ from motorisk.domain.rules import rule_class
 from motorisk.quoting.pricing import Pricer
 
 Policies = Callable[[RatingPlan], st.SearchStrategy[tuple[PolicyFeatures, date]]]
+
+# Shrinking a whole rating plan takes minutes and makes it no clearer.
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
 
 AS_OF = date(2024, 1, 1)
 SIXTEEN_MONTHS_LATER = date(2025, 5, 2)
@@ -183,7 +186,7 @@ def test_inside_the_support_the_models_likeliest_class_and_its_probabilities_are
 # --- any plan -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, phases=UNSHRUNK)
 @given(data=st.data())
 def test_intercept_and_contributions_sum_to_the_expected_risk(
     plans: st.SearchStrategy[RatingPlan], policies: Policies, data: st.DataObject
@@ -196,7 +199,7 @@ def test_intercept_and_contributions_sum_to_the_expected_risk(
     assert estimate.expected_risk == pytest.approx(total, rel=1e-12, abs=1e-9)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, phases=UNSHRUNK)
 @given(data=st.data())
 def test_a_contribution_depends_on_its_own_feature_only(
     plans: st.SearchStrategy[RatingPlan], policies: Policies, data: st.DataObject
@@ -213,7 +216,7 @@ def test_a_contribution_depends_on_its_own_feature_only(
         )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, phases=UNSHRUNK)
 @given(data=st.data())
 def test_probabilities_always_sum_to_one_and_rules_answer_exactly_outside_the_support(
     plans: st.SearchStrategy[RatingPlan], policies: Policies, data: st.DataObject

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import example, given
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from motorisk.domain import risk as scalar_risk
@@ -32,6 +32,9 @@ from motorisk.scoring.pricing import (
 )
 
 Policies = Callable[[RatingPlan], st.SearchStrategy[tuple[PolicyFeatures, date]]]
+
+# Shrinking a whole rating plan takes minutes and makes it no clearer.
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
 
 LOW, MEDIUM, HIGH = RISK_CLASSES
 FACTORS = {LOW: Decimal("0.7"), MEDIUM: Decimal(1), HIGH: Decimal("1.9")}
@@ -86,6 +89,7 @@ def check_agreement(plan: RatingPlan, policies: Sequence[tuple[PolicyFeatures, d
             assert abs(assessments.expected_risk[row] - quoted.estimate.expected_risk) <= 1e-12 * scale
 
 
+@settings(phases=UNSHRUNK)
 @given(data=st.data())
 def test_a_score_is_what_a_quote_would_say_for_any_plan_inside_and_outside_its_support(
     plans: st.SearchStrategy[RatingPlan], policies: Policies, data: st.DataObject
@@ -98,6 +102,7 @@ def test_a_score_is_what_a_quote_would_say_for_any_plan_inside_and_outside_its_s
     check_agreement(plan.model_copy(update={"intercept": plan.intercept + target - first}), batch)
 
 
+@settings(phases=UNSHRUNK)
 @given(data=st.data())
 def test_a_score_is_what_a_quote_would_say_for_the_plan_computed_by_hand(
     plan: RatingPlan, policies: Policies, data: st.DataObject

@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 from sqlalchemy import (
     ARRAY,
     Boolean,
@@ -43,7 +42,7 @@ from motorisk.domain.policy import FEATURES
 from motorisk.pipelines.importing.splitting import Refusal
 from motorisk.pipelines.importing.validation import CheckedBatch
 from motorisk.pipelines.importing.wording import storable
-from motorisk.warehouse.copying import copy_in
+from motorisk.warehouse.arrow import write_table
 from motorisk.warehouse.tables import outcome, policy, quarantined_row
 
 _POLICY_COLUMNS = [column.name for column in policy.columns]
@@ -87,12 +86,6 @@ def create_staging(connection: Connection) -> None:
     _temporary.create_all(connection, checkfirst=False)
 
 
-def _copy_table(connection: Connection, table: Table, rows: pa.Table) -> None:
-    buffer = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(rows, buffer, pyarrow.csv.WriteOptions(include_header=False))
-    copy_in(connection, table.name, rows.column_names, pa.BufferReader(buffer.getvalue()))
-
-
 def _array_literal(texts: list[str]) -> str:
     elements = ",".join('"' + re.sub(r'(["\\])', r"\\\1", text) + '"' for text in texts)
     return f"{{{elements}}}"
@@ -115,9 +108,11 @@ def stage(connection: Connection, batch: CheckedBatch) -> None:
         "expiry_given": pa.array(batch.expiry_given),
         "content": batch.texts,
     }
-    _copy_table(connection, _staged, pa.table(columns).filter(pa.array(batch.accepted)))
+    rows = pa.table(columns).filter(pa.array(batch.accepted))
+    write_table(connection, _staged.name, rows.column_names, rows)
     if batch.refusals:
-        _copy_table(connection, _refused, _refusal_rows(batch.refusals))
+        refused = _refusal_rows(batch.refusals)
+        write_table(connection, _refused.name, refused.column_names, refused)
 
 
 def _refusal_rows(refusals: list[Refusal]) -> pa.Table:
@@ -145,6 +140,9 @@ def merge(connection: Connection, source: str, digest: str) -> Merged:
     new_policies = select(*[in_order.c[name] for name in _POLICY_COLUMNS])
     new_outcomes = select(*[in_order.c[name] for name in _OUTCOME_COLUMNS]).where(in_order.c.risk.is_not(None))
     policies = connection.execute(insert(policy).from_select(_POLICY_COLUMNS, new_policies)).rowcount
+    # The foreign key's check may have been planned in this session when the table was small: then it reads the whole
+    # table for every outcome.
+    connection.execute(text("DISCARD PLANS"))
     outcomes = connection.execute(insert(outcome).from_select(_OUTCOME_COLUMNS, new_outcomes)).rowcount
     return Merged(policies, late_outcomes + outcomes, unchanged, quarantined=_quarantine(connection, source, digest))
 

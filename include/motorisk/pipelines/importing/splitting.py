@@ -103,6 +103,8 @@ class RowReader:
         """The rows of plain lines; None where there are quotes, blank lines or anything wrong."""
         if b'"' in block or b"\0" in block or block.count(b"\r") != block.count(b"\r\n"):
             return None
+        if block.startswith(codecs.BOM_UTF8):  # Arrow would drop it, here in the midst of the file
+            return None
         ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + 1
         offsets = np.concatenate([[0], ends, [] if block.endswith(b"\n") else [len(block)]]).astype(np.int32)
         count = len(offsets) - 1
