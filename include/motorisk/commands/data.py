@@ -96,8 +96,8 @@ def _print_import(found: "ImportResult") -> None:
         with warehouse().connect() as connection:
             for row in connection.execute(
                 select(quarantined_row)
-                .where(quarantined_row.c.source == found.source)
-                .order_by(quarantined_row.c.quarantined_at.desc(), quarantined_row.c.line)
+                .where(quarantined_row.c.source_digest == found.source_digest)
+                .order_by(quarantined_row.c.line)
                 .limit(REASONS_SHOWN)
             ):
                 notices.print(f"  line {row.line}: {'; '.join(row.reasons)}", markup=False, highlight=False)

@@ -45,6 +45,8 @@ def simulate_portfolio(
             staged += write_table(connection, "simulated", month.column_names, pa.table(columns))
             progress(done, simulation.months)
         inserted = connection.execute(text(_INSERT_POLICIES)).rowcount
+        # The foreign key's check may have been planned when the table of policies was small: it would read all of it.
+        connection.execute(text("DISCARD PLANS"))
         connection.execute(text(_INSERT_OUTCOMES))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE insurance.policy, insurance.outcome"))

@@ -36,7 +36,9 @@ def copy_in(connection: Connection, table: str, columns: Sequence[str], file: IO
         return cursor.rowcount
 
 
-def copy_out(connection: Connection, query: str, parameters: Mapping[str, Any] | None, file: IO[bytes]) -> int:
+def copy_out(
+    connection: Connection, query: str | sql.Composable, parameters: Mapping[str, Any] | None, file: IO[bytes]
+) -> int:
     """Write a query's rows to a CSV file; return their number.
 
     `query` names its parameters as the driver does (`%(as_of)s`; with parameters, a percent sign is `%%`).

@@ -111,8 +111,9 @@ class EmbeddedPostgres:
         if not (self.data / "PG_VERSION").exists():
             # Only the owner of the folder reaches the socket, so that no password is needed.
             self._run(
-                "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-U", "postgres", "-D", str(self.data)
-            )
+                "initdb", "--auth=trust", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+                "--locale=C", "-U", "postgres", "-D", str(self.data),
+            )  # fmt: skip
             with (self.data / "postgresql.conf").open("a") as file:
                 file.writelines(f"{name} = {value}\n" for name, value in SERVER_SETTINGS.items())
         # Left by a crash; a server that still lives is kept from harm by its shared memory block.

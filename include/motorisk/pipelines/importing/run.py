@@ -26,6 +26,7 @@ class ImportResult:
     """
 
     source: str
+    source_digest: str
     rows: int
     policies: int
     outcomes: int
@@ -53,6 +54,7 @@ def import_file(engine: Engine, path: Path, progress: Progress | None = None) ->
             merged = merge(connection, name, lines.digest)
     return ImportResult(
         source=name,
+        source_digest=lines.digest,
         rows=rows,
         policies=merged.policies,
         outcomes=merged.outcomes,
