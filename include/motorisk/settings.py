@@ -3,7 +3,6 @@
 import difflib
 import getpass
 import os
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
@@ -57,14 +56,16 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+        try:
+            return home.expanduser().absolute()
+        except RuntimeError as error:  # the home of an unknown user
+            raise ValueError(str(error)) from None
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+    def from_environment(cls) -> Self:
         """Read the settings; raise `SettingsError` for an unknown variable or a malformed value."""
-        environment = os.environ if environment is None else environment
         known = {f"{PREFIX}{name}".upper() for name in cls.model_fields}
-        for name in sorted(environment):
+        for name in sorted(os.environ):
             if name.upper().startswith(PREFIX) and name.upper() not in known:
                 close = difflib.get_close_matches(name.upper(), known, n=1)
                 hint = f"; did you mean {close[0]}?" if close else ""

@@ -49,7 +49,7 @@ class TrainingConfiguration(_Frozen):
     """Months of matured policies, counted back from the newest: the newest resemble tomorrow's most."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     """Folds of the cross-validation that hold-out figures and residual spread come from."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     gates: GateThresholds = GateThresholds()
 
 
@@ -62,8 +62,9 @@ def load_configuration(path: Path | None, overrides: Iterable[str] = ()) -> Trai
     if path is not None:
         try:
             loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise SettingsError(f"cannot read the training configuration {path}: {error}") from None
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise SettingsError(f"cannot read the training configuration {path}: {reason}") from None
         if loaded is not None and not isinstance(loaded, dict):
             raise SettingsError(f"the training configuration {path} must be a mapping")
         values = loaded or {}
@@ -88,5 +89,5 @@ def _override(values: dict[str, Any], override: str) -> None:
             raise SettingsError(f"training configuration: {name}: {part} has no parts")
     try:
         values[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (ValueError, yaml.YAMLError):
         raise SettingsError(f"training configuration: {name}: cannot read {value!r}") from None

@@ -22,7 +22,6 @@ def fold_spline(spline: Any, coefficients: npt.NDArray[np.float64]) -> Piecewise
     degree = spline.k
     first, last = spline.t[degree], spline.t[-degree - 1]
     polynomial = PPoly.from_spline(BSpline(spline.t, coefficients, degree))
-    # Repeated quantiles give segments of no length, which hold no value.
     inside = [i for i in range(len(polynomial.x) - 1) if first <= polynomial.x[i] < polynomial.x[i + 1] <= last]
     breakpoints = [float(polynomial.x[i]) for i in inside] + [float(last)]
     rising_powers = polynomial.c[::-1, :]

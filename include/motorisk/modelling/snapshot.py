@@ -15,7 +15,7 @@ import pyarrow.parquet
 from psycopg2 import sql
 from sqlalchemy import Connection
 
-from motorisk.domain.policy import FEATURES, NUMBERS
+from motorisk.domain.policy import FEATURES, FLAGS
 from motorisk.errors import InvalidData, NotEnoughData
 from motorisk.warehouse.arrow import FEATURE_COLUMNS, FEATURE_TYPES, read_batches
 from motorisk.warehouse.copying import copy_out
@@ -80,9 +80,11 @@ class Snapshot:
             )
         if len(set(self.policy_ids)) != len(self):
             raise InvalidData("the snapshot holds a policy twice")
-        for name in NUMBERS:
-            if np.ptp(self.features[name]) == 0:
-                raise InvalidData(f"{name} is {self.features[name][0]:g} in every policy of the snapshot")
+        for name, values in (*self.features.items(), ("risk", self.risk)):
+            if not np.isfinite(values).all():
+                raise InvalidData(f"{name} is not a finite number in some policies of the snapshot")
+            if name not in FLAGS and np.ptp(values) == 0:
+                raise InvalidData(f"{name} is {values[0]:g} in every policy of the snapshot")
 
     def save(self, folder: Path) -> Path:
         """Write to `folder/<digest>.parquet`, whole or not at all; an existing file stays."""
@@ -142,6 +144,8 @@ def load_snapshot(folder: Path, digest: str) -> Snapshot | None:
         return None
     try:
         table = pa.parquet.read_table(path)
+        if not pa.types.is_string(table["policy_id"].type) or table["policy_id"].null_count:
+            raise ValueError("policy_id must be text")
         snapshot = Snapshot.of_table(date.fromisoformat(table.schema.metadata[b"as_of"].decode()), table)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise InvalidData(f"the snapshot {path} cannot be read: {error}") from error

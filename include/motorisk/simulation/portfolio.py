@@ -77,7 +77,8 @@ def draw_features(random: np.random.Generator, drift_month: int, size: int) -> d
     """Features of `size` policies: years, metres, kW, thousand miles a year, flags as 0.0 and 1.0."""
     return {
         "training": (random.random(size) < 0.20).astype(np.float64),
-        "age": np.clip(skew_normal(random, 16, 18, 22, size), 16, 100) + 0.1 * drift_month,
+        # After two hundred months the oldest would be older than anybody.
+        "age": np.minimum(np.clip(skew_normal(random, 16, 18, 22, size), 16, 100) + 0.1 * drift_month, 120.0),
         "emergency_braking": (random.random(size) < min(0.40 + 0.015 * drift_month, 1.0)).astype(np.float64),
         "braking_distance": random.normal(40, 5, size),
         # Below 1 kW the distribution has next to no mass, but an impossible policy must not come out.

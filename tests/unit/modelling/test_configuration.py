@@ -187,24 +187,20 @@ def test_a_part_of_a_plain_value_cannot_be_overridden(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, raises=UnicodeDecodeError, reason="known defect: the decoding error comes through")
 def test_a_file_that_is_no_text_is_refused_with_its_path(tmp_path: Path) -> None:
     path = write(tmp_path, b"\xff\xfek\x00n\x00")
     assert str(path) in refusal(path)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="known defect: PyYAML's ValueError comes through")
 @pytest.mark.parametrize("value", ["2025-13-45", "!!int many", "0b_"])
 def test_a_value_that_yaml_itself_cannot_read_is_refused_by_its_name(value: str) -> None:
     assert "seed" in refusal(None, f"seed={value}")
 
 
-@pytest.mark.xfail(strict=True, reason="known defect: PyYAML's message of several lines is passed on")
 def test_a_broken_file_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in refusal(write(tmp_path, "knots: ["))
 
 
-@pytest.mark.xfail(strict=True, reason="known defect: training fails on it later, inside scikit-learn")
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_a_seed_that_no_random_generator_takes_is_refused(seed: int) -> None:
     assert "seed" in refusal(None, f"seed={seed}")

@@ -244,6 +244,11 @@ def test_every_simulated_policy_is_plausible() -> None:
         assert np.isfinite(column(month, "risk")).all()
 
 
+def test_a_world_that_drifts_for_decades_stays_plausible() -> None:
+    ages = draw_features(np.random.default_rng(1), 300, SIZE)["age"]
+    assert FEATURES["age"].problem_with(ages.max()) is None
+
+
 def test_no_policy_has_the_id_of_another() -> None:
     months = [
         *simulate(Simulation(START, months=14, policies_a_month=50)),
