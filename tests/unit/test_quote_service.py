@@ -124,8 +124,10 @@ def test_reasons_sum_to_the_expected_risk_less_the_average(
         assert len(quote.warnings) == len(quote.fallback)
         return
     assert quote.fallback == ()
+    plan = model.pricer.plan
+    average = average_risk(plan, plan.trend_time(day))
     total = math.fsum(reason.contribution for reason in quote.reasons)
-    assert total == pytest.approx(quote.priced.expected_risk - average_risk(model.pricer.plan), abs=1e-9)
+    assert total == pytest.approx(quote.priced.expected_risk - average, abs=1e-9)
     sizes = [abs(reason.contribution) for reason in quote.reasons]
     assert sizes == sorted(sizes, reverse=True)
 

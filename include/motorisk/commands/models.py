@@ -10,7 +10,7 @@ from rich.table import Table
 
 from motorisk.commands.opening import warehouse
 from motorisk.commands.options import AsOfOption, ByOption, CommentOption
-from motorisk.commands.output import JsonOption, console, print_json, print_pairs
+from motorisk.commands.output import JsonOption, console, print_json, print_pairs, progress_bar
 from motorisk.registry import transitions
 from motorisk.registry.versions import ModelVersion, all_versions
 from motorisk.settings import settings
@@ -28,6 +28,7 @@ def as_json(version: ModelVersion) -> dict[str, Any]:
         "rows": version.rows,
         "metrics": version.metrics,
         "gates": version.gates,
+        "backtest": version.backtest,
         "digest": version.digest,
         "snapshot_digest": version.snapshot_digest,
         "trained_by": version.trained_by,
@@ -50,6 +51,8 @@ def print_version(version: ModelVersion) -> None:
             "digest": version.digest[:16],
         },
     )
+    if version.backtest:
+        print_backtest(version)
     gates = Table(title="Gates", title_justify="left")
     for heading in ("gate", "value", "must be", "verdict"):
         gates.add_column(heading)
@@ -57,6 +60,18 @@ def print_version(version: ModelVersion) -> None:
         verdict = "[green]passed[/]" if gate["passed"] else "[red]missed[/]"
         gates.add_row(gate["name"], f"{gate['value']:.4f}", escape(f"{gate['rule']} {gate['threshold']:g}"), verdict)
     console.print(gates)
+
+
+def print_backtest(version: ModelVersion) -> None:
+    """The candidates' table, for people."""
+    table = Table(title="Backtest: what was known then, against what came true", title_justify="left")
+    for heading in ("candidate", "log loss", "accuracy", "policies", ""):
+        table.add_column(heading)
+    for row in version.backtest:
+        remark = "chosen" if row["chosen"] else "" if row["additive"] else "yardstick"
+        loss = f"{row['log_loss']:.4f} ± {row['standard_error']:.4f}"
+        table.add_row(row["candidate"], loss, f"{row['accuracy']:.4f}", f"{row['policies']:,}", remark)
+    console.print(table)
 
 
 def train(
@@ -77,8 +92,8 @@ def train(
         decision = run(engine, settings(), as_of, configuration)
         print_json(as_json(decision.version))
     else:
-        with console.status(f"Training as of {as_of}"):
-            decision = run(engine, settings(), as_of, configuration)
+        with progress_bar(f"Training as of {as_of}", quiet=False) as progress:
+            decision = run(engine, settings(), as_of, configuration, progress)
         print_version(decision.version)
         console.print(f"{'Champion' if decision.approved else 'Not champion'}: {decision.reason}.")
     transitions.require_validated(decision.version)

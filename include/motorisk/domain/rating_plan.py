@@ -8,6 +8,7 @@ digest. Loading one runs no code; anything unexpected is refused.
 
 import hashlib
 import json
+import math
 from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple, Self
@@ -19,6 +20,8 @@ from motorisk.domain.policy import FEATURES
 from motorisk.errors import PlanRefused
 
 MAX_PLAN_BYTES = 4 * 1024 * 1024
+MAX_LOG_SPREAD = 5.0
+"""A spread that changed by more than e to this power would be nonsense, long before it overflows."""
 SUPPORT_MARGIN = 0.05
 """A model answers up to this share of a feature's training range beyond it; farther out the rules do."""
 
@@ -60,6 +63,7 @@ class NumberTerm(_Frozen):
     level: PiecewiseCubic
     trend: PiecewiseCubic | None = None
     average: Number
+    average_trend: Number = 0.0
 
 
 class FlagTerm(_Frozen):
@@ -69,6 +73,7 @@ class FlagTerm(_Frozen):
     level: tuple[Number, Number]
     trend: tuple[Number, Number] | None = None
     average: Number
+    average_trend: Number = 0.0
 
 
 Term = Annotated[NumberTerm | FlagTerm, Field(discriminator="kind")]
@@ -87,14 +92,20 @@ class Support(NamedTuple):
 
 
 class RatingPlan(_Frozen):
-    """A served model. `terms[...].average` is the term's mean over the training portfolio."""
+    """A served model: risk = intercept + sum of terms, each (and the spread) with its change a month.
+
+    A term's `average` and `average_trend` are the means of its level and its trend over the training portfolio:
+    what reasons are measured against. The spread is `spread * exp(spread_trend * months)`.
+    """
 
     schema_version: Literal[1] = 1
     candidate: str
     as_of: date = Field(strict=False)
     snapshot_digest: str = Field(pattern="^[0-9a-f]{64}$")
     intercept: Number
+    intercept_trend: Number = 0.0
     spread: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+    spread_trend: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] = 0.0
     class_bounds: tuple[Number, Number]
     trend_months: tuple[Number, Number] = (0.0, 0.0)
     """Trends run from the first to the second of these, in months since `as_of`, and stay there beyond."""
@@ -107,6 +118,8 @@ class RatingPlan(_Frozen):
             raise ValueError("class_bounds must increase")
         if self.trend_months[0] > self.trend_months[1]:
             raise ValueError("trend_months must not decrease")
+        if abs(self.spread_trend) * max(abs(months) for months in self.trend_months) > MAX_LOG_SPREAD:
+            raise ValueError("spread_trend is too steep for trend_months")
         for part, names in (("terms", self.terms.keys()), ("support", self.support.keys())):
             if names != FEATURES.keys():
                 raise ValueError(f"{part} must name exactly the features {', '.join(FEATURES)}")
@@ -122,6 +135,10 @@ class RatingPlan(_Frozen):
         """Months since `as_of` at which trends are evaluated for a policy: bounded extrapolation."""
         earliest, latest = self.trend_months
         return min(max(months_between(self.as_of, effective_date), earliest), latest)
+
+    def spread_at(self, months: float) -> float:
+        """Standard deviation of the outcome at a trend time."""
+        return self.spread * math.exp(self.spread_trend * months)
 
     def to_json(self) -> str:
         """The canonical text: sorted keys, no spaces, shortest floats that read back the same."""

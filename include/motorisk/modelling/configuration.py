@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from motorisk.errors import SettingsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
+CandidateName = Literal["rules", "gam", "trend_gam", "classifier", "boosting", "neural_net"]
 
 
 class _Frozen(BaseModel):
@@ -42,15 +43,32 @@ class GateThresholds(_Frozen):
 class TrainingConfiguration(_Frozen):
     """How a model is trained."""
 
-    candidate: Literal["gam"] = "gam"
+    candidates: Annotated[tuple[CandidateName, ...], Field(min_length=1)] = ("rules", "gam", "trend_gam")
+    """Models that compete; the best additive one becomes a version, the others show what is attainable."""
     knots: Annotated[int, Field(ge=2, le=100)] = 10
     """Spline knots of each numeric feature, at its quantiles."""
+    trend_knots: Annotated[int, Field(ge=2, le=100)] = 8
+    """Spline knots of the change of each numeric feature's term over time."""
+    history_months: Annotated[int, Field(ge=1, le=600)] = 36
+    """Months of matured policies in the snapshot, counted back from the newest."""
     window_months: Annotated[int, Field(ge=1, le=600)] = 3
-    """Months of matured policies, counted back from the newest: the newest resemble tomorrow's most."""
+    """Newest months of the snapshot that a model without trends is trained on: they resemble tomorrow's most."""
+    extrapolate_months: Annotated[float, Field(ge=0, le=60)] = 6
+    """How long after the as-of date trends go on."""
+    backtest_months: Annotated[int, Field(ge=1, le=60)] = 6
+    """Newest matured months on which candidates are compared as if their outcomes were not known."""
+    neurons: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Neurons in each of the three hidden layers of the neural network."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     """Folds of the cross-validation that hold-out figures and residual spread come from."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     gates: GateThresholds = GateThresholds()
+
+    @model_validator(mode="after")
+    def _has_additive(self) -> Self:
+        if not {"gam", "trend_gam"} & set(self.candidates):
+            raise ValueError("candidates must name gam or trend_gam: only additive models can become champion")
+        return self
 
 
 def load_configuration(path: Path | None, overrides: Iterable[str] = ()) -> TrainingConfiguration:
@@ -74,7 +92,7 @@ def load_configuration(path: Path | None, overrides: Iterable[str] = ()) -> Trai
         return TrainingConfiguration.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise SettingsError(f"training configuration: {place}: {first['msg']}, got {first['input']!r}") from None
 
 

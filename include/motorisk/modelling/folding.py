@@ -1,68 +1,122 @@
-"""Fold a fitted GAM into a rating plan: the same function, as breakpoints and cubics."""
+"""Fold a fitted additive model into a rating plan: the same function, as breakpoints and cubics."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import BSpline, PPoly
-from sklearn.pipeline import Pipeline
+from scipy.interpolate import BSpline
 
-from motorisk.domain.policy import FEATURES, FLAGS, NUMBERS
+from motorisk.domain.policy import FEATURES
 from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
 from motorisk.domain.risk import CLASS_BOUNDS
+from motorisk.modelling.additive import DEGREE, AdditiveRegressor, Curve
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.scoring.pricing import contribution
 
+Floats = npt.NDArray[np.float64]
+Weighted = Sequence[tuple[float, Curve]]
 
-def fold_spline(spline: Any, coefficients: npt.NDArray[np.float64]) -> PiecewiseCubic:
-    """A spline basis of scikit-learn times its coefficients, linear beyond the outer knots.
 
-    `spline` is a fitted transformer's `bsplines_[j]`; the piecewise cubic equals it to rounding.
+def fold_curves(curves: Weighted) -> PiecewiseCubic:
+    """A weighted sum of curves of one feature as one piecewise cubic, linear beyond the outer knots.
+
+    The parts' knots are united; at each the sum's value and derivatives are those of the parts, so that it equals
+    them to rounding.
     """
-    degree = spline.k
-    first, last = spline.t[degree], spline.t[-degree - 1]
-    polynomial = PPoly.from_spline(BSpline(spline.t, coefficients, degree))
-    inside = [i for i in range(len(polynomial.x) - 1) if first <= polynomial.x[i] < polynomial.x[i + 1] <= last]
-    breakpoints = [float(polynomial.x[i]) for i in inside] + [float(last)]
-    rising_powers = polynomial.c[::-1, :]
-    segments = [tuple(float(value) for value in rising_powers[:, i]) for i in inside]
-    slope = polynomial.derivative()
-    width = breakpoints[-1] - breakpoints[-2]
-    last_value = segments[-1][0] + width * (segments[-1][1] + width * (segments[-1][2] + width * segments[-1][3]))
-    last_slope = segments[-1][1] + width * (2 * segments[-1][2] + width * 3 * segments[-1][3])
+    splines = [(weight, curve, _spline(curve)) for weight, curve in curves]
+    knots = sorted({float(x) for _, _, spline in splines if spline is not None for x in _breakpoints(spline)})
+    if not knots:
+        knots = [0.0]
+    segments = [_taylor(splines, x) for x in knots]
+    first, last = segments[0], segments[-1]
     return PiecewiseCubic(
-        breakpoints=tuple(breakpoints),
+        breakpoints=tuple(knots),
         coefficients=(
-            (segments[0][0], float(slope(first)), 0.0, 0.0),
-            *segments,  # type: ignore[arg-type]
-            (last_value, last_slope, 0.0, 0.0),
+            (first[0], first[1], 0.0, 0.0),
+            *segments[:-1],
+            # Before the last knot its own segment ends: beyond it only value and slope go on.
+            (last[0], last[1], 0.0, 0.0),
         ),
     )
 
 
-def fold_gam(model: Pipeline, snapshot: Snapshot, spread: float, candidate: str) -> RatingPlan:
-    """The rating plan of a fitted GAM with residual sd `spread`, with the snapshot's support and averages."""
-    terms = model.named_steps["terms"]
-    ridge = model.named_steps["ridge"]
-    splines = terms.named_transformers_["numbers"].bsplines_
-    sizes = [spline.c.shape[1] for spline in splines] + [1] * len(FLAGS)
-    parts = dict(zip((*NUMBERS, *FLAGS), np.split(ridge.coef_, np.cumsum(sizes)[:-1]), strict=True))
+def _spline(curve: Curve) -> BSpline | None:
+    transformer = curve.basis.transformer
+    if transformer is None:
+        return None
+    return BSpline(transformer.bsplines_[0].t, curve.coefficients, DEGREE)
 
-    levels: dict[str, NumberTerm | FlagTerm] = {}
-    for name, spline in zip(NUMBERS, splines, strict=True):
-        levels[name] = NumberTerm(level=fold_spline(spline, parts[name]), average=0.0)
-    for name in FLAGS:
-        levels[name] = FlagTerm(level=(0.0, float(parts[name][0])), average=0.0)
 
-    now = np.zeros(len(snapshot))
-    averages = {name: float(np.mean(contribution(term, snapshot.features[name], now))) for name, term in levels.items()}
+def _breakpoints(spline: BSpline) -> Floats:
+    return np.unique(spline.t[DEGREE:-DEGREE])
+
+
+def _taylor(splines: list[tuple[float, Curve, BSpline | None]], x: float) -> tuple[float, float, float, float]:
+    """Value and derivatives (over factorials) of the weighted sum, to the right of x."""
+    total = np.zeros(4)
+    for weight, curve, spline in splines:
+        if spline is None:
+            slope = float(curve.coefficients[0])
+            total += weight * np.array([slope * x - curve.mean, slope, 0.0, 0.0])
+            continue
+        ends = _breakpoints(spline)
+        inside = min(max(x, ends[0]), ends[-1])
+        value, slope = float(spline(inside)), float(spline.derivative()(inside))
+        if ends[0] <= x < ends[-1]:
+            bend = [float(spline.derivative(order)(x)) for order in (2, 3)]
+            total += weight * np.array([value - curve.mean, slope, bend[0] / 2, bend[1] / 6])
+        else:
+            total += weight * np.array([value + slope * (x - inside) - curve.mean, slope, 0.0, 0.0])
+    return (float(total[0]), float(total[1]), float(total[2]), float(total[3]))
+
+
+def fold(
+    model: AdditiveRegressor, snapshot: Snapshot, *, candidate: str, snapshot_digest: str, extrapolate_months: float
+) -> RatingPlan:
+    """The rating plan of a model fitted to a snapshot's matrix (columns in the order of `FEATURES`).
+
+    Trends run from the snapshot's first policies to `extrapolate_months` after its as-of date, and stop there.
+    """
+    months = snapshot.months()
+    terms: dict[str, NumberTerm | FlagTerm] = {}
+    for (name, feature), level, change in zip(FEATURES.items(), model.levels_, model.changes_, strict=True):
+        # Levels are those of the as-of date, not of the centre of the training data.
+        parts: Weighted = [(1.0, level)] if change is None else [(1.0, level), (-model.center_, change)]
+        trend: Weighted = [] if change is None else [(1.0, change)]
+        term: NumberTerm | FlagTerm
+        if feature.is_flag:
+            term = FlagTerm(level=_steps(parts), trend=_steps(trend) if trend else None, average=0.0)
+        else:
+            term = NumberTerm(level=fold_curves(parts), trend=fold_curves(trend) if trend else None, average=0.0)
+        terms[name] = _with_averages(term, snapshot.features[name])
+    spread_trend = model.spread_trend_ if model.has_trend_ else 0.0
     return RatingPlan(
         candidate=candidate,
         as_of=snapshot.as_of,
-        snapshot_digest=snapshot.digest,
-        intercept=float(ridge.intercept_),
-        spread=spread,
+        snapshot_digest=snapshot_digest,
+        intercept=float(model.intercept_ - model.center_ * model.intercept_trend_),
+        intercept_trend=float(model.intercept_trend_),
+        spread=float(model.spread_),
+        spread_trend=float(spread_trend),
         class_bounds=CLASS_BOUNDS,
-        terms={name: levels[name].model_copy(update={"average": averages[name]}) for name in FEATURES},
+        trend_months=(float(months.min()), float(extrapolate_months)) if model.has_trend_ else (0.0, 0.0),
+        terms=terms,
         support={name: Support(float(values.min()), float(values.max())) for name, values in snapshot.features.items()},
+    )
+
+
+def _steps(curves: Weighted) -> tuple[float, float]:
+    ends = np.array([0.0, 1.0])
+    off, on = sum((weight * curve(ends) for weight, curve in curves), np.zeros(2))
+    return (float(off), float(on))
+
+
+def _with_averages(term: NumberTerm | FlagTerm, values: Floats) -> NumberTerm | FlagTerm:
+    at_start = contribution(term, values, np.zeros(len(values)))
+    a_month_later = contribution(term, values, np.ones(len(values)))
+    return term.model_copy(
+        update={
+            "average": float(np.mean(at_start)),
+            "average_trend": 0.0 if term.trend is None else float(np.mean(a_month_later - at_start)),
+        }
     )

@@ -15,10 +15,14 @@ import pyarrow.parquet
 from psycopg2 import sql
 from sqlalchemy import Connection
 
+from motorisk.domain.calendar import DAYS_A_MONTH
 from motorisk.domain.policy import FEATURES, FLAGS
 from motorisk.errors import InvalidData, NotEnoughData
 from motorisk.warehouse.arrow import FEATURE_COLUMNS, FEATURE_TYPES, read_batches
 from motorisk.warehouse.copying import copy_out
+
+LARGEST_NUMBER = 1e9
+"""No risk, power, distance or age is nearly as large; one such value would bend every spline."""
 
 MIN_ROWS = 200
 """Fewer matured policies than this cannot carry a spline model, nor its gates."""
@@ -33,7 +37,7 @@ _QUERY = sql.SQL(
     )
     SELECT * FROM matured
     WHERE effective_date >= (
-        SELECT date_trunc('month', max(effective_date)) - make_interval(months => %(window_months)s - 1) FROM matured
+        SELECT date_trunc('month', max(effective_date)) - make_interval(months => %(history_months)s - 1) FROM matured
     )
     ORDER BY policy_id COLLATE "C"
     """
@@ -57,6 +61,25 @@ class Snapshot:
     def matrix(self) -> npt.NDArray[np.float64]:
         """Features as (n, 6), columns in the order of `FEATURES`."""
         return np.column_stack([self.features[name] for name in FEATURES])
+
+    def months(self) -> npt.NDArray[np.float64]:
+        """Effective dates as mean months since the as-of date, (n,), zero or negative."""
+        days = (self.effective_dates - np.datetime64(self.as_of, "D")).astype("timedelta64[D]").astype(np.float64)
+        return days / DAYS_A_MONTH
+
+    def month_numbers(self) -> npt.NDArray[np.int64]:
+        """Calendar months of the effective dates, (n,), counted so that neighbours differ by one."""
+        return self.effective_dates.astype("datetime64[M]").astype(np.int64)
+
+    def where(self, rows: npt.NDArray[np.bool_], as_of: date | None = None) -> Self:
+        """The snapshot of some of the rows, as of an earlier date if one is given."""
+        kept = self.to_table().filter(pa.array(rows))
+        return type(self).of_table(as_of or self.as_of, kept)
+
+    def newest(self, months: int) -> Self:
+        """The policies of the newest so many calendar months."""
+        numbers = self.month_numbers()
+        return self.where(numbers > numbers.max() - months)
 
     @classmethod
     def of_table(cls, as_of: date, table: pa.Table) -> Self:
@@ -83,6 +106,8 @@ class Snapshot:
         for name, values in (*self.features.items(), ("risk", self.risk)):
             if not np.isfinite(values).all():
                 raise InvalidData(f"{name} is not a finite number in some policies of the snapshot")
+            if np.abs(values).max() > LARGEST_NUMBER:
+                raise InvalidData(f"{name} is larger than {LARGEST_NUMBER:g} in some policies of the snapshot")
             if name not in FLAGS and np.ptp(values) == 0:
                 raise InvalidData(f"{name} is {values[0]:g} in every policy of the snapshot")
 
@@ -121,14 +146,14 @@ def snapshot_path(folder: Path, digest: str) -> Path:
     return folder / f"{digest}.parquet"
 
 
-def extract_snapshot(connection: Connection, as_of: date, window_months: int) -> Snapshot:
-    """The policies of the newest `window_months` months whose outcome was observed by `as_of`.
+def extract_snapshot(connection: Connection, as_of: date, history_months: int) -> Snapshot:
+    """The policies of the newest `history_months` months whose outcome was observed by `as_of`.
 
     Nothing later than `as_of` is read; `NotEnoughData` where no outcome was known.
     """
     types = {"policy_id": pa.string(), "effective_date": pa.date32(), **FEATURE_TYPES, "risk": pa.float64()}
     content = io.BytesIO()
-    copy_out(connection, _QUERY, {"as_of": as_of, "window_months": window_months}, content)
+    copy_out(connection, _QUERY, {"as_of": as_of, "history_months": history_months}, content)
     content.seek(0)
     batches = list(read_batches(content, types))
     if not batches:

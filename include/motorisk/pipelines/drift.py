@@ -73,18 +73,19 @@ def policies_of_month(connection: Connection, month: date, as_of: date) -> dict[
 
 
 def reference_of(connection: Connection, settings: Settings, model: ModelVersion) -> Snapshot:
-    """The snapshot that a version was trained on: its file, or, where that is gone, taken again."""
+    """The newest months of the snapshot that a version was trained on: its file, or, if that is gone, taken again."""
+    window = model.parameters["window_months"]
     snapshot = load_snapshot(snapshots(settings), model.snapshot_digest)
     if snapshot is not None:
-        return snapshot
-    snapshot = extract_snapshot(connection, model.as_of, model.parameters["window_months"])
+        return snapshot.newest(window)
+    snapshot = extract_snapshot(connection, model.as_of, model.parameters["history_months"])
     if snapshot.digest != model.snapshot_digest:
         raise InvalidData(
             f"the snapshot of version {model.version} is not under {snapshots(settings)}, and the policies known on "
             f"{model.as_of} have changed since: train again"
         )
     snapshot.save(snapshots(settings))
-    return snapshot
+    return snapshot.newest(window)
 
 
 def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:

@@ -1,5 +1,6 @@
 """Train: snapshot → fit → register → validate → approve, in steps that the DAG runs one by one."""
 
+from collections.abc import Callable
 from datetime import date
 
 from sqlalchemy import Engine
@@ -15,11 +16,18 @@ from motorisk.registry.transitions import validate as validate_version
 from motorisk.registry.versions import ModelVersion, get, register
 from motorisk.settings import Settings
 
+Progress = Callable[[int, int], None]
+"""Told how many fits of the backtest are done, of how many."""
+
+
+def silent(done: int, total: int) -> None:
+    """Nobody watches."""
+
 
 def take_snapshot(engine: Engine, settings: Settings, as_of: date, configuration: TrainingConfiguration) -> str:
     """Freeze what is known on `as_of`; return the snapshot's digest."""
     with engine.connect() as connection:
-        snapshot = extract_snapshot(connection, as_of, configuration.window_months)
+        snapshot = extract_snapshot(connection, as_of, configuration.history_months)
     snapshot.require_trainable()
     snapshot.save(snapshots(settings))
     return snapshot.digest
@@ -33,12 +41,13 @@ def fit_and_register(
     *,
     trained_by: str | None = None,
     bundle_version: str | None = None,
+    progress: Progress = silent,
 ) -> ModelVersion:
-    """Train on a saved snapshot and register the result as a candidate."""
+    """Let the candidates compete on a saved snapshot and register the best additive one as a candidate."""
     snapshot = load_snapshot(snapshots(settings), digest)
     if snapshot is None:
         raise InvalidData(f"the snapshot {digest[:12]}… is not under {snapshots(settings)}")
-    trained = fit(snapshot, configuration)
+    trained = fit(snapshot, configuration, progress)
     with engine.begin() as connection:
         return register(
             connection,
@@ -46,6 +55,7 @@ def fit_and_register(
             rows=len(snapshot),
             metrics=trained.metrics,
             gates=trained.gates,
+            backtest=trained.candidates,
             parameters=configuration.model_dump(mode="json"),
             provenance=provenance(bundle_version),
             trained_by=trained_by or settings.user,
@@ -69,10 +79,16 @@ def approve_where_automatic(engine: Engine, settings: Settings, version: int) ->
         return approve_automatically(connection, version)
 
 
-def train(engine: Engine, settings: Settings, as_of: date, configuration: TrainingConfiguration) -> AutomaticDecision:
+def train(
+    engine: Engine,
+    settings: Settings,
+    as_of: date,
+    configuration: TrainingConfiguration,
+    progress: Progress = silent,
+) -> AutomaticDecision:
     """All steps. A version that missed its gates comes back rejected; the champion stays."""
     digest = take_snapshot(engine, settings, as_of, configuration)
-    registered = fit_and_register(engine, settings, digest, configuration)
+    registered = fit_and_register(engine, settings, digest, configuration, progress=progress)
     with engine.begin() as connection:
         validated = validate_version(connection, registered.version, by=settings.user)
     if validated.state == "rejected":

@@ -19,9 +19,11 @@ Predictor = Literal["model", "rules"]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The model's answer: `intercept` and `contributions` sum to `expected_risk`."""
+    """The model's answer: `base` and `contributions` sum to `expected_risk`; `months` is the trends' time."""
 
     expected_risk: float
+    base: float
+    months: float
     contributions: Mapping[str, float]
     probabilities: ClassProbabilities
 
@@ -86,15 +88,15 @@ class Pricer:
         """The model's answer, also outside the support (where it is extrapolated linearly)."""
         plan = self.plan
         months = plan.trend_time(effective_date)
-        expected_risk = plan.intercept
+        base = plan.intercept + months * plan.intercept_trend
+        expected_risk = base
         contributions = {}
         for (name, level, trend), value in zip(self._terms, features, strict=True):
             part = level(value) if trend is None else level(value) + months * trend(value)
             contributions[name] = part
             expected_risk += part
-        return Estimate(
-            expected_risk, contributions, class_probabilities(expected_risk, plan.spread, plan.class_bounds)
-        )
+        probabilities = class_probabilities(expected_risk, plan.spread_at(months), plan.class_bounds)
+        return Estimate(expected_risk, base, months, contributions, probabilities)
 
     def assess(self, features: PolicyFeatures, effective_date: date) -> Assessment:
         """Ask the model inside its experience, the rules outside it."""

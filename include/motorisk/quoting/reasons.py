@@ -31,9 +31,10 @@ class Reason(NamedTuple):
     text: str
 
 
-def average_risk(plan: RatingPlan) -> float:
-    """The mean of the model's risk index over its training portfolio."""
-    return plan.intercept + sum(term.average for term in plan.terms.values())
+def average_risk(plan: RatingPlan, months: float) -> float:
+    """The mean of the model's risk index over its training portfolio, at a trend time."""
+    averages = sum(term.average + months * term.average_trend for term in plan.terms.values())
+    return plan.intercept + months * plan.intercept_trend + averages
 
 
 def reasons(plan: RatingPlan, estimate: Estimate, features: PolicyFeatures) -> tuple[Reason, ...]:
@@ -43,7 +44,8 @@ def reasons(plan: RatingPlan, estimate: Estimate, features: PolicyFeatures) -> t
     """
     found = []
     for name, value in zip(PolicyFeatures._fields, features, strict=True):
-        contribution = estimate.contributions[name] - plan.terms[name].average
+        term = plan.terms[name]
+        contribution = estimate.contributions[name] - (term.average + estimate.months * term.average_trend)
         found.append(Reason(name, contribution, _text(name, value, contribution)))
     return tuple(sorted(found, key=lambda reason: -abs(reason.contribution)))
 

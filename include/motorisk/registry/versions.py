@@ -1,6 +1,6 @@
 """Model versions: registering, reading, and loading their rating plans verified."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -35,6 +35,7 @@ class ModelVersion:
     trained_at: datetime
     approved_by: str | None
     approved_at: datetime | None
+    backtest: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def failed_gates(self) -> tuple[GateResult, ...]:
@@ -47,7 +48,7 @@ _COLUMNS = [column for column in model_version.columns if column.name != "plan"]
 
 def _from_row(row: Row[Any]) -> ModelVersion:
     values = dict(row._mapping)
-    values["gates"] = tuple(values["gates"])
+    values["gates"], values["backtest"] = tuple(values["gates"]), tuple(values["backtest"])
     return ModelVersion(**values)
 
 
@@ -67,6 +68,7 @@ def register(
     rows: int,
     metrics: Mapping[str, float],
     gates: list[GateResult],
+    backtest: Sequence[Mapping[str, Any]] = (),
     parameters: Mapping[str, Any],
     provenance: Mapping[str, Any],
     trained_by: str,
@@ -103,6 +105,7 @@ def register(
             "rows": rows,
             "metrics": dict(metrics),
             "gates": gates,
+            "backtest": [dict(row) for row in backtest],
             "parameters": dict(parameters),
             "provenance": dict(provenance),
             "trained_by": trained_by,

@@ -103,12 +103,13 @@ def most_likely(probabilities: npt.NDArray[np.generic]) -> npt.NDArray[np.int8]:
 def estimate(plan: RatingPlan, features: Columns, effective_dates: Dates) -> Estimates:
     """The model's answers, also outside its support."""
     months = _trend_time(plan, effective_dates)
-    expected_risk = np.full(len(effective_dates), plan.intercept)
+    expected_risk = plan.intercept + months * plan.intercept_trend
     contributions = {}
     for name in FEATURES:
         contributions[name] = contribution(plan.terms[name], features[name], months)
         expected_risk = expected_risk + contributions[name]
-    return Estimates(expected_risk, contributions, class_probabilities(expected_risk, plan.spread, plan.class_bounds))
+    spread = plan.spread * np.exp(plan.spread_trend * months)
+    return Estimates(expected_risk, contributions, class_probabilities(expected_risk, spread, plan.class_bounds))
 
 
 def inside_support(plan: RatingPlan, features: Columns) -> npt.NDArray[np.bool_]:

@@ -61,6 +61,7 @@ model_version = Table(
     Column("rows", Integer, nullable=False),
     Column("metrics", JSONB, nullable=False),
     Column("gates", JSONB, nullable=False),
+    Column("backtest", JSONB, nullable=False),
     Column("parameters", JSONB, nullable=False),
     Column("provenance", JSONB, nullable=False),
     Column("trained_by", Text, nullable=False),

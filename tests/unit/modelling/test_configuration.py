@@ -43,7 +43,8 @@ def test_the_configuration_in_force_states_every_value() -> None:
 
 def test_without_a_file_the_defaults_hold() -> None:
     found = load_configuration(None)
-    assert (found.candidate, found.knots, found.window_months, found.folds, found.seed) == ("gam", 10, 3, 5, 0)
+    assert found.candidates == ("rules", "gam", "trend_gam")
+    assert (found.knots, found.window_months, found.folds, found.seed) == (10, 3, 5, 0)
     assert found.gates.model_dump() == {
         "min_accuracy": 0.85,
         "max_accuracy_spread": 0.05,
@@ -70,7 +71,7 @@ def test_a_file_that_says_nothing_means_the_defaults(tmp_path: Path, text: str) 
     [
         ("knots=5", ("knots",), 5),
         ("seed=42", ("seed",), 42),
-        ("candidate=gam", ("candidate",), "gam"),
+        ("candidates=[gam]", ("candidates",), ("gam",)),
         ("gates.min_accuracy=0.9", ("gates", "min_accuracy"), 0.9),
         ("gates.max_certainty=1", ("gates", "max_certainty"), 1.0),
     ],
@@ -121,7 +122,11 @@ def test_a_configuration_cannot_be_changed() -> None:
         ("folds: 21", "training configuration: folds: Input should be less than or equal to 20, got 21"),
         ("window_months: 0", "training configuration: window_months: Input should be greater than or equal to 1"),
         ("seed:", "training configuration: seed: Input should be a valid integer, got None"),
-        ("candidate: boosted", "training configuration: candidate: Input should be 'gam', got 'boosted'"),
+        ("candidates: [boosted]", "training configuration: candidates.0: Input should be 'rules', 'gam'"),
+        (
+            "candidates: [rules]",
+            "training configuration: the whole: Value error, candidates must name gam or trend_gam",
+        ),
         ("gates: strict", "training configuration: gates: Input should be a valid dictionary"),
         (
             "gates:\n  min_accuracy: 85",

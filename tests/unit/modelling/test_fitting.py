@@ -76,7 +76,7 @@ def test_the_figures_of_training_foretell_those_of_unseen_policies(
     assert metrics["certainty"] == pytest.approx(unseen.certainty, abs=0.02)
     # The noise is 0.424 by design, known to 2 % from 1,500 policies; what the splines miss comes on top.
     assert noise_spread(0) * 0.95 < metrics["rmse"] < noise_spread(0) * 1.10
-    assert trained[seed].plan.spread == metrics["rmse"]
+    assert trained[seed].plan.spread == pytest.approx(metrics["rmse"], rel=0.05)
 
 
 def test_a_trained_model_of_the_first_month_passes_its_gates(trained: dict[int, TrainedModel]) -> None:
@@ -125,15 +125,13 @@ def test_the_same_snapshot_and_configuration_give_the_same_digest(snapshot_of_mo
     assert (one.metrics, one.gates) == (other.metrics, other.gates)
 
 
-def test_another_seed_other_knots_other_folds_or_another_snapshot_give_another_digest(
+def test_other_knots_or_another_snapshot_give_another_digest(
     snapshot_of_month: Months,
 ) -> None:
     snapshot = snapshot_of_month(0)
     plans = [
         fit(snapshot, SMALL).plan,
-        fit(snapshot, SMALL.model_copy(update={"seed": 1})).plan,
         fit(snapshot, SMALL.model_copy(update={"knots": 5})).plan,
-        fit(snapshot, SMALL.model_copy(update={"folds": 3})).plan,
         fit(snapshot_of_month(0, seed=2), SMALL).plan,
         fit(Snapshot.of_table(date(2025, 2, 2), snapshot.to_table()), SMALL).plan,
     ]
@@ -183,3 +181,23 @@ def test_the_least_snapshot_carries_a_model_of_the_default_configuration(snapsho
     model = fit(least, TrainingConfiguration())
     assert model.plan.terms.keys() == FEATURES.keys()
     assert model.metrics["accuracy"] > max(np.bincount(classes(least), minlength=len(RISK_CLASSES))) / 200
+
+
+@pytest.mark.parametrize(
+    ("name", "usual", "single"),
+    [
+        ("braking_distance", 40.0, 41.0),  # constant in the fold of the cross-validation that leaves this policy out
+        ("miles", None, 1e300),  # plausible by the domain, beyond what a rating plan can hold
+    ],
+)
+def test_a_single_odd_policy_does_not_break_training_without_being_named(
+    snapshot_of_month: Months, name: str, usual: float | None, single: float
+) -> None:
+    table = snapshot_of_month(0).to_table()
+    values = table[name].to_numpy().copy() if usual is None else np.full(len(table), usual)
+    values[7] = single
+    odd = Snapshot.of_table(date(2025, 2, 1), table.set_column(table.column_names.index(name), name, pa.array(values)))
+    try:
+        fit(odd, TrainingConfiguration())
+    except InvalidData as refusal:
+        assert name in str(refusal)  # noqa: PT017 - training on it is as good an answer

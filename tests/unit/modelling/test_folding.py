@@ -1,22 +1,22 @@
-"""A folded rating plan is the fitted scikit-learn pipeline, also where features have ties and far outside."""
+"""A folded rating plan is the fitted model, also where features have ties, far outside, and over time."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from sklearn.pipeline import Pipeline
 
+from motorisk.domain.calendar import months_between
 from motorisk.domain.policy import FEATURES, FLAGS, NUMBERS
 from motorisk.domain.rating_plan import NumberTerm, RatingPlan, Support, plan_digest
 from motorisk.domain.risk import CLASS_BOUNDS
-from motorisk.modelling.folding import fold_gam
-from motorisk.modelling.gam import make_gam
+from motorisk.modelling.additive import AdditiveRegressor
+from motorisk.modelling.folding import fold
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.scoring.pricing import estimate
+from motorisk.simulation.portfolio import Simulation, simulate
 
 Matrix = npt.NDArray[np.float64]
 Months = Callable[..., Snapshot]
@@ -24,14 +24,15 @@ POSITION = {name: index for index, name in enumerate(FEATURES)}
 KNOTS = [2, 3, 5, 10, 20]
 
 
-def fitted(snapshot: Snapshot, knots: int) -> tuple[Pipeline, RatingPlan]:
-    model = make_gam(knots).fit(snapshot.matrix(), snapshot.risk)
-    return model, fold_gam(model, snapshot, 0.42, "gam")
+def fitted(snapshot: Snapshot, knots: int, *, trend: bool = False) -> tuple[AdditiveRegressor, RatingPlan]:
+    model = AdditiveRegressor(n_knots=knots, n_trend_knots=knots, trend=trend)
+    model.fit(snapshot.matrix(), snapshot.risk, snapshot.months())
+    return model, fold(model, snapshot, candidate="gam", snapshot_digest=snapshot.digest, extrapolate_months=6)
 
 
-def answers(plan: RatingPlan, policies: Matrix) -> Matrix:
+def answers(plan: RatingPlan, policies: Matrix, day: date | None = None) -> Matrix:
     features = {name: policies[:, index] for name, index in POSITION.items()}
-    return estimate(plan, features, np.full(len(policies), np.datetime64(plan.as_of))).expected_risk
+    return estimate(plan, features, np.full(len(policies), np.datetime64(day or plan.as_of))).expected_risk
 
 
 def replaced(snapshot: Snapshot, **columns: Matrix) -> Snapshot:
@@ -73,6 +74,40 @@ def largest_difference(snapshot: Snapshot, knots: int) -> float:
     model, plan = fitted(snapshot, knots)
     policies = policies_everywhere(snapshot, plan)
     return float(np.abs(answers(plan, policies) - model.predict(policies)).max())
+
+
+@pytest.fixture(scope="module")
+def history() -> Snapshot:
+    """Eight months of a drifting world, known four months after the last."""
+    simulation = Simulation(date(2024, 1, 1), months=8, policies_a_month=400)
+    return Snapshot.of_table(date(2024, 12, 31), pa.concat_tables(simulate(simulation)))
+
+
+@pytest.mark.parametrize("knots", [3, 8])
+@pytest.mark.parametrize("days", [-365, -200, -100, 0, 15, 180])
+def test_the_plan_is_the_fitted_model_on_every_date_until_the_bound(history: Snapshot, knots: int, days: int) -> None:
+    model, plan = fitted(history, knots, trend=True)
+    day = history.as_of + timedelta(days=days)
+    policies = policies_everywhere(history, plan)
+    expected = model.predict(policies, months_between(history.as_of, day))
+    assert float(np.abs(answers(plan, policies, day) - expected).max()) < 1e-9
+    assert plan.spread_at(plan.trend_time(day)) == pytest.approx(
+        float(model.predict_spread(months_between(history.as_of, day))), rel=1e-12
+    )
+
+
+def test_beyond_the_bound_trends_stand_still(history: Snapshot) -> None:
+    _, plan = fitted(history, 5, trend=True)
+    policies = history.matrix()[:50]
+    bound, later = (history.as_of + timedelta(days=days) for days in (183, 3000))
+    assert np.array_equal(answers(plan, policies, later), answers(plan, policies, bound))
+    assert not np.allclose(answers(plan, policies, later), answers(plan, policies, history.as_of))
+
+
+def test_contributions_of_the_model_sum_to_its_prediction(history: Snapshot) -> None:
+    model, _ = fitted(history, 8, trend=True)
+    parts = model.contributions(history.matrix(), history.months()).sum(axis=1) + model.base(history.months())
+    assert np.abs(parts - model.predict(history.matrix(), history.months())).max() < 1e-9
 
 
 @pytest.mark.parametrize("knots", KNOTS)
@@ -134,25 +169,22 @@ def test_the_plan_is_the_fitted_pipeline_where_most_policies_have_the_least_or_g
     assert largest_difference(replaced(snapshot, **{name: clipped}), 10) < 1e-9
 
 
-@pytest.mark.parametrize("knots", KNOTS)
-def test_averages_are_the_mean_contributions_of_the_training_portfolio(snapshot_of_month: Months, knots: int) -> None:
-    snapshot = snapshot_of_month(0)
-    model, plan = fitted(snapshot, knots)
-    basis, weights = model.named_steps["terms"].transform(snapshot.matrix()), model.named_steps["ridge"].coef_
-    width = (basis.shape[1] - len(FLAGS)) // len(NUMBERS)
-    blocks: dict[str, Any] = {name: slice(i * width, (i + 1) * width) for i, name in enumerate(NUMBERS)}
-    blocks |= {name: slice(len(NUMBERS) * width + i, len(NUMBERS) * width + i + 1) for i, name in enumerate(FLAGS)}
-    for name, block in blocks.items():
-        assert plan.terms[name].average == pytest.approx(np.mean(basis[:, block] @ weights[block]), abs=1e-9)
-    average = plan.intercept + sum(term.average for term in plan.terms.values())
-    assert average == pytest.approx(np.mean(model.predict(snapshot.matrix())), abs=1e-9)
+@pytest.mark.parametrize("trend", [False, True])
+def test_averages_are_the_mean_contributions_of_the_training_portfolio(history: Snapshot, trend: bool) -> None:
+    model, plan = fitted(history, 8, trend=trend)
+    for months in (0.0, 3.0):
+        parts = model.contributions(history.matrix(), months)
+        for name, position in POSITION.items():
+            term = plan.terms[name]
+            average = term.average + months * term.average_trend
+            assert average == pytest.approx(float(parts[:, position].mean()), abs=1e-9)
 
 
 def test_a_plan_says_what_it_was_made_of(snapshot_of_month: Months) -> None:
     snapshot = snapshot_of_month(0)
     _, plan = fitted(snapshot, 10)
     assert (plan.candidate, plan.as_of, plan.snapshot_digest) == ("gam", date(2025, 2, 1), snapshot.digest)
-    assert (plan.spread, plan.class_bounds) == (0.42, CLASS_BOUNDS)
+    assert (plan.class_bounds, plan.trend_months) == (CLASS_BOUNDS, (0.0, 0.0))
     assert {name: tuple(support) for name, support in plan.support.items()} == {
         name: (values.min(), values.max()) for name, values in snapshot.features.items()
     }

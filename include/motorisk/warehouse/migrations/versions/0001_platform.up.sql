@@ -42,6 +42,7 @@ CREATE TABLE motorisk.model_version (
     rows integer NOT NULL CHECK (rows > 0),
     metrics jsonb NOT NULL,
     gates jsonb NOT NULL,
+    backtest jsonb NOT NULL DEFAULT '[]',
     parameters jsonb NOT NULL,
     provenance jsonb NOT NULL,
     trained_by text NOT NULL,

@@ -1,0 +1,216 @@
+"""The models that compete, from the simplest. Adding one is a class and a line in `CANDIDATES`.
+
+Additive ones can become champion, because they fold into a rating plan; the others are yardsticks, which show
+what is lost by being explainable.
+"""
+
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import SplineTransformer, StandardScaler
+
+from motorisk.domain.policy import FEATURES, FLAGS, NUMBERS
+from motorisk.domain.rating_plan import RatingPlan
+from motorisk.domain.risk import CLASS_BOUNDS, PROBABILITY_UNITS, RISK_CLASSES
+from motorisk.modelling.additive import AdditiveRegressor
+from motorisk.modelling.configuration import TrainingConfiguration
+from motorisk.modelling.folding import fold
+from motorisk.modelling.snapshot import Snapshot
+from motorisk.scoring.pricing import Columns, Dates, Integers, estimate, risk_classes, rule_classes
+
+HIDDEN_LAYERS = 3
+
+
+class Forecaster(ABC):
+    """A fitted candidate."""
+
+    @abstractmethod
+    def probabilities(self, features: Columns, effective_dates: Dates) -> Integers:
+        """(n, 3) class probabilities in units of 1/`PROBABILITY_UNITS`, outside the training support too."""
+
+
+class Candidate(ABC):
+    """A way to make a model from a snapshot."""
+
+    name: ClassVar[str]
+    is_additive: ClassVar[bool] = False
+
+    @abstractmethod
+    def fit(self, snapshot: Snapshot, configuration: TrainingConfiguration) -> Forecaster:
+        """Train on what the snapshot knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanForecaster(Forecaster):
+    """What an additive candidate becomes: the rating plan itself foretells."""
+
+    plan: RatingPlan
+
+    def probabilities(self, features: Columns, effective_dates: Dates) -> Integers:
+        """The plan's class probabilities."""
+        return estimate(self.plan, features, effective_dates).probabilities
+
+
+class Additive(Candidate):
+    """Candidates that fold into a rating plan."""
+
+    is_additive = True
+
+    @abstractmethod
+    def regressor(self, configuration: TrainingConfiguration) -> AdditiveRegressor:
+        """The unfitted model."""
+
+    def training_part(self, snapshot: Snapshot, configuration: TrainingConfiguration) -> Snapshot:
+        """The policies that the candidate is trained on."""
+        return snapshot
+
+    def fit(self, snapshot: Snapshot, configuration: TrainingConfiguration) -> PlanForecaster:
+        """Fit and fold."""
+        part = self.training_part(snapshot, configuration)
+        model = self.regressor(configuration).fit(part.matrix(), part.risk, part.months())
+        plan = fold(
+            model,
+            part,
+            candidate=self.name,
+            snapshot_digest=snapshot.digest,
+            extrapolate_months=configuration.extrapolate_months,
+        )
+        return PlanForecaster(plan)
+
+
+class Gam(Additive):
+    """Additive splines of the newest months: today's world as it was when outcomes were last known."""
+
+    name = "gam"
+
+    def regressor(self, configuration: TrainingConfiguration) -> AdditiveRegressor:
+        """Levels alone."""
+        return AdditiveRegressor(n_knots=configuration.knots, trend=False)
+
+    def training_part(self, snapshot: Snapshot, configuration: TrainingConfiguration) -> Snapshot:
+        """The newest months."""
+        return snapshot.newest(configuration.window_months)
+
+
+class TrendGam(Additive):
+    """Additive splines whose terms go on changing as they did: tomorrow's world from how it moved."""
+
+    name = "trend_gam"
+
+    def regressor(self, configuration: TrainingConfiguration) -> AdditiveRegressor:
+        """Levels and changes."""
+        return AdditiveRegressor(n_knots=configuration.knots, n_trend_knots=configuration.trend_knots)
+
+
+@dataclass(frozen=True, slots=True)
+class _RulesForecaster(Forecaster):
+    shares: Integers
+
+    def probabilities(self, features: Columns, effective_dates: Dates) -> Integers:
+        return self.shares[rule_classes(features)]
+
+
+class Rules(Candidate):
+    """The underwriters' rules; a class's probabilities are how often its rules were right in the newest months."""
+
+    name = "rules"
+
+    def fit(self, snapshot: Snapshot, configuration: TrainingConfiguration) -> Forecaster:
+        """Count."""
+        part = snapshot.newest(configuration.window_months)
+        said, observed = rule_classes(part.features), risk_classes(part.risk, CLASS_BOUNDS)
+        counts = np.ones((len(RISK_CLASSES), len(RISK_CLASSES)))
+        np.add.at(counts, (said, observed), 1)
+        return _RulesForecaster(_units(counts / counts.sum(axis=1, keepdims=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class _ClassifierForecaster(Forecaster):
+    model: Any
+
+    def probabilities(self, features: Columns, effective_dates: Dates) -> Integers:
+        matrix = np.column_stack([features[name] for name in FEATURES])
+        shares = np.zeros((len(matrix), len(RISK_CLASSES)))
+        shares[:, self.model.classes_] = self.model.predict_proba(matrix)
+        return _units(shares)
+
+
+class Classifier(Candidate):
+    """Yardsticks that classify the newest months' outcomes directly."""
+
+    @abstractmethod
+    def model(self, configuration: TrainingConfiguration) -> Any:
+        """The unfitted scikit-learn classifier."""
+
+    def fit(self, snapshot: Snapshot, configuration: TrainingConfiguration) -> Forecaster:
+        """Train on the newest months."""
+        part = snapshot.newest(configuration.window_months)
+        model = self.model(configuration)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a yardstick need not be perfect
+            model.fit(part.matrix(), risk_classes(part.risk, CLASS_BOUNDS))
+        return _ClassifierForecaster(model)
+
+
+class SplineClassifier(Classifier):
+    """Multinomial logistic regression on splines."""
+
+    name = "classifier"
+
+    def model(self, configuration: TrainingConfiguration) -> Pipeline:
+        """Splines of the numbers, flags as they are."""
+        position = {name: index for index, name in enumerate(FEATURES)}
+        terms = ColumnTransformer(
+            [
+                ("numbers", SplineTransformer(configuration.knots, knots="uniform"), [position[n] for n in NUMBERS]),
+                ("flags", "passthrough", [position[n] for n in FLAGS]),
+            ]
+        )
+        return make_pipeline(terms, LogisticRegression(C=10.0, max_iter=500))
+
+
+class Boosting(Classifier):
+    """Gradient-boosted trees."""
+
+    name = "boosting"
+
+    def model(self, configuration: TrainingConfiguration) -> HistGradientBoostingClassifier:
+        """Shallow trees, stopped early."""
+        return HistGradientBoostingClassifier(
+            learning_rate=0.1, max_leaf_nodes=15, early_stopping=True, random_state=configuration.seed
+        )
+
+
+class NeuralNet(Classifier):
+    """The workshop's network: three hidden layers."""
+
+    name = "neural_net"
+
+    def model(self, configuration: TrainingConfiguration) -> Pipeline:
+        """Scaled inputs, early stopping."""
+        layers = (configuration.neurons,) * HIDDEN_LAYERS
+        network = MLPClassifier(layers, early_stopping=True, max_iter=150, random_state=configuration.seed)
+        return make_pipeline(StandardScaler(), network)
+
+
+CANDIDATES: dict[str, Candidate] = {
+    candidate.name: candidate for candidate in (Rules(), Gam(), TrendGam(), SplineClassifier(), Boosting(), NeuralNet())
+}
+"""From the simplest: of additive candidates that are as good as each other, the first wins."""
+
+
+def _units(shares: npt.NDArray[np.float64]) -> Integers:
+    """Probabilities as whole units that sum to one."""
+    units = np.rint(shares * PROBABILITY_UNITS).astype(np.int64)
+    units[:, 1] = PROBABILITY_UNITS - units[:, 0] - units[:, 2]
+    return units
