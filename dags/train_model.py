@@ -5,7 +5,8 @@
 
 **What** `snapshot` freezes the matured policies known on the as-of date; `fit` trains on them and registers a
 candidate with its gates; `validate` turns the run red where a gate is missed; `approve` makes the version champion
-where `MOTORISK_APPROVAL=auto`, and is skipped where a person has to decide or the champion knows more.
+where `MOTORISK_APPROVAL=auto`, and is skipped where a person has to decide or the champion knows more; `offer` hands
+the version to `approve_model` where a person has to decide.
 
 **If `snapshot` is red** no, or too few, outcomes were known on the date: check that `insurance.outcome` is filled.
 
@@ -20,7 +21,7 @@ from pathlib import Path
 from airflow.sdk import DAG, CronDataIntervalTimetable, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from motorisk_airflow.assets import CHAMPION
+from motorisk_airflow.assets import CHAMPION, VALIDATED
 from motorisk_airflow.dates import as_of
 from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
 from motorisk_airflow.training import training_configuration
@@ -90,4 +91,15 @@ with DAG(
         extra = {"version": version, "as_of": decision.version.as_of.isoformat()}
         get_current_context()["outlet_events"][CHAMPION].extra = extra
 
-    approve(validate(fit(snapshot())))
+    @task(outlets=[VALIDATED])
+    def offer(version: int) -> None:
+        """Hand the version to `approve_model` where a person has to decide."""
+        from motorisk.settings import settings
+
+        if settings().approval != "human":
+            raise AirflowSkipException("approval is automatic")
+        get_current_context()["outlet_events"][VALIDATED].extra = {"version": version}
+
+    validated = validate(fit(snapshot()))
+    approve(validated)
+    offer(validated)

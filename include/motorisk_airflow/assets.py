@@ -2,6 +2,9 @@
 
 from airflow.sdk import Asset
 
+VALIDATED = Asset(name="motorisk_validated", uri="motorisk://registry/validated")
+"""A version passed its gates and waits for a person; the event's extra: `version`."""
+
 CHAMPION = Asset(name="motorisk_champion", uri="motorisk://registry/champion")
 """A version became champion; the event's extra: `version`, `as_of`."""
 

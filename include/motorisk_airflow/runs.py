@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow.sdk import Asset
+
 LOG = logging.getLogger("motorisk")
 SECONDS_BETWEEN_LINES = 5
+NOBODY = "nobody (no answer in time)"
 
 
 def person(context: Mapping[str, Any]) -> str:
@@ -18,6 +21,29 @@ def bundle_version(context: Mapping[str, Any]) -> str | None:
     """Version of the DAG bundle that the run was pinned to: a git commit, or None for a local folder."""
     bundle = getattr(context["ti"], "bundle_instance", None)
     return getattr(bundle, "version", None)
+
+
+def offered_version(context: Mapping[str, Any], asset: Asset) -> int:
+    """The version that a run is about: its parameter, else the newest of the events that started it."""
+    wanted = context["params"].get("version")
+    if wanted is not None:
+        return int(wanted)
+    events = context["triggering_asset_events"].get(asset, [])
+    offered = [int(event.extra["version"]) for event in events if "version" in (event.extra or {})]
+    if not offered:
+        raise ValueError("no version was offered: start the DAG with the parameter `version`")
+    return max(offered)
+
+
+def responder(decision: Mapping[str, Any]) -> str:
+    """Who answered a required action; nobody where it timed out."""
+    user = decision.get("responded_by_user") or {}
+    return str(user.get("name") or user.get("id") or NOBODY)
+
+
+def comment(decision: Mapping[str, Any]) -> str | None:
+    """What was said with the answer."""
+    return (decision.get("params_input") or {}).get("comment") or None
 
 
 def log_progress(what: str) -> Callable[[int, int], None]:

@@ -44,7 +44,9 @@ def _asset_events(name: str) -> list[dict[str, Any]]:
 
 def test_a_night_trains_approves_scores_and_reports_drift(run_dag: RunDag, world: Engine) -> None:
     trained = run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
-    assert _states(trained) == dict.fromkeys(["snapshot", "fit", "validate", "approve"], "success")
+    assert _states(trained) == dict.fromkeys(["snapshot", "fit", "validate", "approve"], "success") | {
+        "offer": "skipped"
+    }
     with world.connect() as connection:
         champion = find_champion(connection)
     assert champion is not None
@@ -75,6 +77,23 @@ def test_training_the_same_date_again_changes_nothing(run_dag: RunDag, world: En
         assert [version.state for version in all_versions(connection)] == ["approved"]
 
 
+def test_too_little_capacity_turns_validate_red(
+    run_dag: RunDag, world: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The workshop's experiment: two knots cannot bend where the world does."""
+    from motorisk.settings import settings
+
+    small = tmp_path / "training.yaml"
+    small.write_text("knots: 2\n")
+    monkeypatch.setenv("MOTORISK_TRAINING_CONFIG", str(small))
+    settings.cache_clear()
+    assert _states(run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0))["validate"] == "failed"
+    with world.connect() as connection:
+        (version,) = all_versions(connection)
+        assert "worst segment off by" in {gate["name"] for gate in version.failed_gates}
+        assert find_champion(connection) is None
+
+
 def test_a_missed_gate_turns_validate_red_and_keeps_the_champion(
     run_dag: RunDag, world: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -92,6 +111,7 @@ def test_a_missed_gate_turns_validate_red_and_keeps_the_champion(
         "fit": "success",
         "validate": "failed",
         "approve": "upstream_failed",
+        "offer": "upstream_failed",
     }
     with world.connect() as connection:
         newest, first = all_versions(connection)
@@ -118,7 +138,7 @@ def test_approval_by_people_leaves_the_version_validated(
     monkeypatch.setenv("MOTORISK_APPROVAL", "human")
     settings.cache_clear()
     run = run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
-    assert _states(run)["approve"] == "skipped"
+    assert (_states(run)["approve"], _states(run)["offer"]) == ("skipped", "success")
     with world.connect() as connection:
         assert [version.state for version in all_versions(connection)] == ["validated"]
         assert find_champion(connection) is None

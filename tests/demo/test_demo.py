@@ -149,3 +149,54 @@ def test_stopping_while_it_starts_leaves_nothing_behind(
     demo.send_signal(signal.SIGINT)
     assert demo.wait(60) == 0, log.read_text()
     assert _processes_of(home) == []
+
+
+@pytest.mark.timeout(600)
+def test_a_person_who_did_not_train_approves_in_airflow(
+    environment: dict[str, str], home: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "demo.log"
+    demo = _start({**environment, "MOTORISK_APPROVAL": "human"}, log, "--once")
+    airflow = httpx.Client(base_url=f"http://127.0.0.1:{environment['MOTORISK_AIRFLOW_PORT']}", timeout=30)
+    try:
+        pending = _required_action(airflow, home, demo)
+        card = pending["body"]
+        for part in ("#### Gates", "#### Backtest", "#### Relativities", "hold-out accuracy", "trend_gam"):
+            assert part in card
+        assert pending["defaults"] == ["Reject"]
+        path = f"/api/v2/dags/approve_model/dagRuns/{pending['task_instance']['dag_run_id']}/taskInstances/decide/-1"
+        answer = {"chosen_options": ["Approve"], "params_input": {"comment": "as dear as it should be"}}
+        assert airflow.patch(f"{path}/hitlDetails", json=answer).is_success
+        facts = _facts(demo, log)
+        assert demo.wait(60) == 0, log.read_text()
+    finally:
+        demo.terminate()
+        demo.wait(60)
+    shown = subprocess.run(
+        [PROGRAM, "models", "show", str(facts["version"]), "--json"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    subprocess.run([PROGRAM, "db", "stop"], env=environment, check=True, capture_output=True)
+    version = json.loads(shown.stdout)
+    assert (version["state"], version["trained_by"]) == ("approved", "airflow")
+    assert version["approved_by"].lower() == "uma"
+    assert "as dear as it should be" in version["card"]
+
+
+def _required_action(airflow: httpx.Client, home: Path, demo: subprocess.Popen[str]) -> dict[str, Any]:
+    """Log in as the underwriter and wait for something to be decided."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and demo.poll() is None:
+        time.sleep(1)
+        with suppress(httpx.HTTPError, OSError, KeyError, ValueError):
+            if "Authorization" not in airflow.headers:
+                password = json.loads((home / "airflow" / "passwords.json").read_text())["uma"]
+                token = airflow.post("/auth/token", json={"username": "uma", "password": password})
+                airflow.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+            found = airflow.get("/api/v2/dags/approve_model/dagRuns/~/hitlDetails").json()["hitl_details"]
+            if found:
+                return dict(found[0])
+    raise AssertionError("nothing was offered for approval")

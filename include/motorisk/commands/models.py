@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
@@ -12,7 +13,7 @@ from motorisk.commands.opening import warehouse
 from motorisk.commands.options import AsOfOption, ByOption, CommentOption
 from motorisk.commands.output import JsonOption, console, print_json, print_pairs, progress_bar
 from motorisk.registry import transitions
-from motorisk.registry.versions import ModelVersion, all_versions
+from motorisk.registry.versions import ModelVersion, all_versions, get
 from motorisk.settings import settings
 
 VersionArgument = Annotated[int, typer.Argument(metavar="V", help="Number of the model version.")]
@@ -99,8 +100,14 @@ def train(
     transitions.require_validated(decision.version)
 
 
-def models(json: JsonOption = False) -> None:
+app = typer.Typer(invoke_without_command=True, help="List the model versions, or show one.")
+
+
+@app.callback()
+def models(context: typer.Context, json: JsonOption = False) -> None:
     """List the model versions, the newest first."""
+    if context.invoked_subcommand is not None:
+        return
     with warehouse().connect() as connection:
         versions = all_versions(connection)
     if json:
@@ -124,6 +131,19 @@ def models(json: JsonOption = False) -> None:
             escape(version.approved_by or ""),
         )
     console.print(table)
+
+
+@app.command("show")
+def show(version: VersionArgument, json: JsonOption = False) -> None:
+    """Show a version's card: gates, backtest, relativities beside the champion's, who decided."""
+    from motorisk.pipelines.card import card_of
+
+    with warehouse().connect() as connection:
+        found, card = get(connection, version), card_of(connection, version)
+    if json:
+        print_json({**as_json(found), "card": card})
+    else:
+        console.print(Markdown(card))
 
 
 def _print_decision(version: ModelVersion, *, json: bool) -> None:

@@ -24,7 +24,7 @@ from motorisk.warehouse.tables import drift_run, policy, score_run
 
 START_SECONDS = 300
 NIGHT_SECONDS = 900
-DAGS = ("train_model", "score_portfolio", "report_drift", "report_performance")
+DAGS = ("train_model", "approve_model", "score_portfolio", "report_drift", "report_performance")
 
 
 class Stopped(BaseException):
@@ -147,7 +147,9 @@ class Demo:
 
     def _wait_for_a_night(self, engine: Engine) -> None:
         """Let the DAGs run by their schedules: the first training, then scores, then drift."""
-        with self._step("Night: training and approval"):
+        by_people = self.settings.approval == "human"
+        with self._step("Night: training and approval" + by_people * " (waits for yours: Airflow, Required Actions)"):
+            self._api.unpause("approve_model")
             self._api.unpause("train_model")
             self._wait_for_run("train_model", lambda: _has_champion(engine))
         with self._step("Night: scoring"):

@@ -52,9 +52,13 @@ class Candidate(ABC):
 
 @dataclass(frozen=True, slots=True)
 class PlanForecaster(Forecaster):
-    """What an additive candidate becomes: the rating plan itself foretells."""
+    """What an additive candidate becomes: the rating plan itself foretells.
+
+    `folding_error` is the largest difference between plan and fitted model over its training policies.
+    """
 
     plan: RatingPlan
+    folding_error: float = 0.0
 
     def probabilities(self, features: Columns, effective_dates: Dates) -> Integers:
         """The plan's class probabilities."""
@@ -85,7 +89,9 @@ class Additive(Candidate):
             snapshot_digest=snapshot.digest,
             extrapolate_months=configuration.extrapolate_months,
         )
-        return PlanForecaster(plan)
+        folded = estimate(plan, part.features, part.effective_dates).expected_risk
+        error = np.abs(folded - model.predict(part.matrix(), part.months())).max()
+        return PlanForecaster(plan, float(error))
 
 
 class Gam(Additive):
@@ -109,7 +115,9 @@ class TrendGam(Additive):
 
     def regressor(self, configuration: TrainingConfiguration) -> AdditiveRegressor:
         """Levels and changes."""
-        return AdditiveRegressor(n_knots=configuration.knots, n_trend_knots=configuration.trend_knots)
+        # A change is no more finely resolved than what it changes.
+        knots = min(configuration.trend_knots, configuration.knots)
+        return AdditiveRegressor(n_knots=configuration.knots, n_trend_knots=knots)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ class GateThresholds(_Frozen):
     max_share_difference: Share = 0.05
     min_certainty: Share = 0.75
     max_certainty: Share = 0.99
+    max_calibration_error: Share = 0.05
+    max_segment_error: Annotated[float, Field(ge=0)] = 0.15
+    """On the risk index; a class is 2 wide."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -15,7 +15,14 @@ from motorisk.modelling.backtest import BacktestResult, backtest, choose
 from motorisk.modelling.candidates import CANDIDATES, Additive
 from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.evaluation import evaluate
-from motorisk.modelling.gates import backtest_gates, directional_gates, workshop_gates
+from motorisk.modelling.gates import (
+    backtest_gates,
+    calibration_gate,
+    directional_gates,
+    plan_gates,
+    segment_gate,
+    workshop_gates,
+)
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.scoring.pricing import estimate, risk_classes
 
@@ -48,9 +55,11 @@ def fit(
     candidate = CANDIDATES[chosen]
     if not isinstance(candidate, Additive):
         raise NotEnoughData("no additive candidate competes")
-    plan = candidate.fit(snapshot, configuration).plan
+    fitted = candidate.fit(snapshot, configuration)
+    plan = fitted.plan
     metrics, gates = _measure(snapshot, candidate, plan, configuration)
     gates += directional_gates(plan)
+    gates += plan_gates(plan, snapshot, fitted.folding_error)
     gates += backtest_gates(results, chosen)
     own = next((result for result in results if result.candidate == chosen), None)
     if own is not None:
@@ -97,4 +106,9 @@ def _measure(
         "training_accuracy": training.accuracy,
         "certainty": holdout.certainty,
     }
-    return metrics, workshop_gates(training, holdout, configuration.gates)
+    thresholds = configuration.gates
+    return metrics, [
+        *workshop_gates(training, holdout, thresholds),
+        calibration_gate(unseen[newest], observed[newest], thresholds.max_calibration_error),
+        segment_gate(snapshot.where(newest), residuals[newest], thresholds.max_segment_error),
+    ]

@@ -1,7 +1,7 @@
 """Train: snapshot → fit → register → validate → approve, in steps that the DAG runs one by one."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine
 
@@ -25,7 +25,12 @@ def silent(done: int, total: int) -> None:
 
 
 def take_snapshot(engine: Engine, settings: Settings, as_of: date, configuration: TrainingConfiguration) -> str:
-    """Freeze what is known on `as_of`; return the snapshot's digest."""
+    """Freeze what is known on `as_of`; return the snapshot's digest.
+
+    `InvalidData` for a day that has not come: nobody knows what will be known then.
+    """
+    if as_of > datetime.now(UTC).date():
+        raise InvalidData(f"{as_of} has not come yet: what will be known then cannot be trained on")
     with engine.connect() as connection:
         snapshot = extract_snapshot(connection, as_of, configuration.history_months)
     snapshot.require_trainable()

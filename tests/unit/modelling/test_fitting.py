@@ -110,7 +110,7 @@ def test_hold_out_figures_are_not_of_policies_that_the_model_has_seen(snapshot_o
 
 
 def test_thresholds_of_the_configuration_decide_the_gates(snapshot_of_month: Months) -> None:
-    strict = TrainingConfiguration(knots=4, folds=2, gates=GateThresholds(min_accuracy=0.99))
+    strict = TrainingConfiguration(folds=2, gates=GateThresholds(min_accuracy=0.99))
     failed = {gate["name"] for gate in fit(snapshot_of_month(0), strict).gates if not gate["passed"]}
     assert failed == {"training accuracy", "hold-out accuracy"}
 
