@@ -132,6 +132,48 @@ def test_approval_by_people_from_the_shell(motorisk: Run, as_json: Json) -> None
     }
 
 
+def test_a_card_shows_what_a_version_does_beside_the_champion(motorisk: Run, as_json: Json) -> None:
+    as_json("simulate", "--start", "2023-01", "--months", "1", "--policies", "600")
+    as_json("train", "--as-of", "2023-01-31")
+    other = as_json("train", "--as-of", "2023-01-31", "--set", "knots=8", MOTORISK_APPROVAL="human")
+    card = as_json("models", "show", str(other["version"]))["card"]
+    assert f"**version**: {other['version']} (validated)" in card
+    assert "| feature | value | risk index against average | change in a year | version 1 |" in card
+    assert "Too few months have matured" in card
+    assert "Relativities" in motorisk("models", "show", "1").stdout
+    assert motorisk("models", "show", "99").returncode == 1
+
+
+def test_a_timelapse_prints_a_line_a_month_or_a_table_and_a_picture(motorisk: Run, tmp_path: Path) -> None:
+    motorisk("simulate", "--start", "2023-01", "--months", "4", "--policies", "300")
+    done = motorisk("timelapse", "--from", "2023-02", "--to", "2023-04", "--set", "candidates=[gam]", "--json")
+    assert done.returncode == 0, done.stderr
+    frames = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [frame["month"] for frame in frames] == ["2023-02", "2023-03", "2023-04"]
+    assert list(frames[0]) == [
+        "month",
+        "champion",
+        "candidate",
+        "drifted",
+        "accuracy",
+        "log_loss",
+        "accuracy_once",
+        "accuracy_monthly",
+        "accuracy_oracle",
+    ]
+    shown = motorisk("timelapse", "--from", "2023-02", "--to", "2023-02", "--set", "candidates=[gam]")
+    assert "labels at once (oracle)" in shown.stdout
+    picture = Path(shown.stdout.split("Picture: ")[1].strip())
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert motorisk("timelapse", "--from", "2023-05", "--to", "2023-04").returncode == 2
+
+
+def test_a_day_that_has_not_come_is_refused(motorisk: Run) -> None:
+    done = motorisk("train", "--as-of", "2199-01-01")
+    assert done.returncode == 1
+    assert "2199-01-01 has not come yet" in done.stderr
+
+
 def test_a_missed_gate_prints_the_version_and_exits_with_one(motorisk: Run, as_json: Json) -> None:
     as_json("simulate", "--start", "2023-01", "--months", "1", "--policies", "600")
     done = motorisk("train", "--as-of", "2023-01-31", "--set", "gates.min_accuracy=0.99", "--json")
@@ -208,7 +250,20 @@ def test_the_database_commands(motorisk: Run, as_json: Json, server_environment:
 
 @pytest.mark.parametrize(
     "command",
-    ["simulate", "import", "train", "models", "approve", "score", "drift", "performance", "serve", "demo", "db"],
+    [
+        "simulate",
+        "import",
+        "train",
+        "models",
+        "approve",
+        "score",
+        "drift",
+        "performance",
+        "timelapse",
+        "serve",
+        "demo",
+        "db",
+    ],
 )
 def test_every_command_explains_itself(motorisk: Run, command: str) -> None:
     done = motorisk(command, "--help")

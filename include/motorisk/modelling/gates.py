@@ -91,7 +91,7 @@ def directional_gates(plan: RatingPlan) -> list[GateResult]:
 
 
 def segment_gate(snapshot: Snapshot, residuals: Floats, limit: float) -> GateResult:
-    """The largest mean error on the risk index by age band, training and power band, where exposure allows.
+    """The largest mean error on the risk index by age band, training and power band, as fine as exposure allows.
 
     `residuals` are (n,) observed less expected risk of policies that the model had not seen. What chance alone gives
     a segment of its size (two standard errors) does not count.
@@ -101,13 +101,16 @@ def segment_gate(snapshot: Snapshot, residuals: Floats, limit: float) -> GateRes
         snapshot.features["training"].astype(int),
         np.digitize(snapshot.features["power"], POWER_BANDS),
     ]
-    segments = np.ravel_multi_index(bands, (len(AGE_BANDS) + 1, 2, len(POWER_BANDS) + 1))
+    shape = (len(AGE_BANDS) + 1, 2, len(POWER_BANDS) + 1)
     worst = 0.0
-    for segment in np.unique(segments):
-        errors = residuals[segments == segment]
-        if len(errors) >= MIN_EXPOSURE:
-            chance = 2 * float(errors.std(ddof=1)) / np.sqrt(len(errors))
-            worst = max(worst, abs(float(errors.mean())) - float(chance))
+    # From coarse to fine, so that small portfolios are looked at too.
+    for depth in (1, 2, 3):
+        segments = np.ravel_multi_index(bands[:depth], shape[:depth])
+        for segment in np.unique(segments):
+            errors = residuals[segments == segment]
+            if len(errors) >= MIN_EXPOSURE:
+                chance = 2 * float(errors.std(ddof=1)) / np.sqrt(len(errors))
+                worst = max(worst, abs(float(errors.mean())) - float(chance))
     return at_most("worst segment off by", worst, limit)
 
 

@@ -51,6 +51,8 @@ def test_without_a_file_the_defaults_hold() -> None:
         "max_share_difference": 0.05,
         "min_certainty": 0.75,
         "max_certainty": 0.99,
+        "max_calibration_error": 0.05,
+        "max_segment_error": 0.15,
     }
 
 

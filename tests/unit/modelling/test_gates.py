@@ -1,13 +1,29 @@
 """Gates: inclusive at their thresholds, never passed by what is not a number."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from motorisk.modelling.configuration import GateThresholds
+from motorisk.domain.gate import GateResult
+from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic
+from motorisk.modelling.backtest import BacktestResult
+from motorisk.modelling.candidates import Gam, PlanForecaster
+from motorisk.modelling.configuration import GateThresholds, TrainingConfiguration
 from motorisk.modelling.evaluation import Evaluation
-from motorisk.modelling.gates import at_least, at_most, workshop_gates
+from motorisk.modelling.gates import (
+    at_least,
+    at_most,
+    backtest_gates,
+    calibration_gate,
+    directional_gates,
+    plan_gates,
+    segment_gate,
+    workshop_gates,
+)
+from motorisk.modelling.snapshot import Snapshot
 
 # Figures that are exact in binary, so that a threshold can be met exactly.
 THRESHOLDS = GateThresholds(
@@ -125,3 +141,86 @@ def test_a_gate_tells_value_and_threshold_as_they_were_compared() -> None:
     assert (gates["accuracy spread"]["value"], gates["accuracy spread"]["threshold"]) == (0.03125, 0.0625)
     assert (gates["training accuracy"]["value"], gates["hold-out accuracy"]["value"]) == (0.96875, 0.9375)
     assert (gates["certainty not above"]["rule"], gates["certainty not above"]["threshold"]) == ("<=", 0.96875)
+
+
+# --- gates on what was trained ----------------------------------------------------------------------------------------
+
+
+def value_of(gates: list[GateResult], name: str) -> float:
+    return next(gate["value"] for gate in gates if gate["name"] == name)
+
+
+@pytest.fixture(scope="module")
+def snapshot(snapshot_of_month: Callable[..., Snapshot]) -> Snapshot:
+    return snapshot_of_month(0)
+
+
+@pytest.fixture(scope="module")
+def served(snapshot: Snapshot) -> PlanForecaster:
+    return Gam().fit(snapshot, TrainingConfiguration())
+
+
+def test_a_sound_plan_passes_all_gates_on_plans(snapshot: Snapshot, served: PlanForecaster) -> None:
+    gates = plan_gates(served.plan, snapshot, served.folding_error) + directional_gates(served.plan)
+    assert [gate["name"] for gate in gates if not gate["passed"]] == []
+
+
+def test_a_plan_that_is_not_its_model_is_noticed(snapshot: Snapshot, served: PlanForecaster) -> None:
+    gates = plan_gates(served.plan, snapshot, 2e-9)
+    assert [gate["name"] for gate in gates if not gate["passed"]] == ["plan differs from model by"]
+
+
+def test_a_plan_without_an_answer_somewhere_is_noticed(snapshot: Snapshot, served: PlanForecaster) -> None:
+    tiny = served.plan.model_copy(update={"spread": 1e-320})
+    with np.errstate(all="ignore"):
+        gates = plan_gates(tiny.model_copy(update={"intercept": math.nan}), snapshot, 0.0)
+    assert value_of(gates, "inputs without a number for an answer") > 0
+
+
+def test_braking_distances_that_lower_the_risk_are_noticed(served: PlanForecaster) -> None:
+    falling = PiecewiseCubic(breakpoints=(40.0,), coefficients=((0.0, -0.2, 0.0, 0.0), (0.0, -0.2, 0.0, 0.0)))
+    terms = served.plan.terms | {"braking_distance": NumberTerm(level=falling, average=0.0)}
+    gates = directional_gates(served.plan.model_copy(update={"terms": terms}))
+    assert [gate["name"] for gate in gates if not gate["passed"]] == ["risk falls with braking distance by"]
+
+
+def test_an_emergency_brake_that_raises_the_risk_is_noticed_also_where_only_its_trend_does(
+    served: PlanForecaster,
+) -> None:
+    for brake in (FlagTerm(level=(0.0, 0.1), average=0.0), FlagTerm(level=(0.0, -1.0), trend=(0.0, 0.5), average=0.0)):
+        terms = served.plan.terms | {"emergency_braking": brake}
+        gates = directional_gates(served.plan.model_copy(update={"terms": terms, "trend_months": (0.0, 6.0)}))
+        assert [gate["name"] for gate in gates if not gate["passed"]] == ["risk rises with emergency brake by"]
+
+
+def test_a_segment_that_is_priced_wrongly_is_noticed_where_it_is_large_enough(snapshot: Snapshot) -> None:
+    noise = np.random.default_rng(1).normal(0, 0.4, len(snapshot))
+    assert segment_gate(snapshot, noise, 0.15)["passed"]
+    old = snapshot.features["age"] > 50
+    assert not segment_gate(snapshot, noise + 0.5 * old, 0.15)["passed"]
+    few = np.flatnonzero(old)[:20]
+    spoilt = noise.copy()
+    spoilt[few] += 5.0
+    alone = np.zeros(len(snapshot), dtype=bool)
+    alone[few] = True
+    assert segment_gate(snapshot.where(alone), spoilt[alone], 0.15)["passed"]
+
+
+def test_stated_probabilities_that_do_not_come_true_are_noticed() -> None:
+    random = np.random.default_rng(2)
+    observed = random.choice(3, size=5000, p=[0.5, 0.3, 0.2]).astype(np.int8)
+    honest = np.tile(np.array([50_000_000, 30_000_000, 20_000_000]), (5000, 1))
+    boastful = np.tile(np.array([90_000_000, 5_000_000, 5_000_000]), (5000, 1))
+    assert calibration_gate(honest, observed, 0.05)["value"] < 0.02
+    assert not calibration_gate(boastful, observed, 0.05)["passed"]
+
+
+def test_a_model_no_better_than_the_rules_is_noticed() -> None:
+    noise = np.random.default_rng(3).normal(1, 0.5, 1000)
+    rules = BacktestResult("rules", noise, np.ones(1000))
+    better, alike = (BacktestResult("gam", noise - gain, np.ones(1000)) for gain in (0.1, 0.0))
+    assert backtest_gates([rules, better], "gam")[0]["passed"]
+    worse = BacktestResult("gam", noise[::-1] + 0.01, np.ones(1000))
+    assert not backtest_gates([rules, worse], "gam")[0]["passed"]
+    assert backtest_gates([rules, alike], "gam")[0]["value"] == 0.0
+    assert backtest_gates([better], "gam") == []
