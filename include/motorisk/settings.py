@@ -23,9 +23,9 @@ def _current_user() -> str:
 
 
 class Settings(BaseSettings):
-    """Where things are and how the platform behaves; see `docs/` for each variable."""
+    """Where things are and how the platform behaves. An empty variable counts as unset."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     home: Path = Field(
         default=Path(".motorisk"),

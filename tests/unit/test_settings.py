@@ -102,13 +102,11 @@ def test_variables_of_others_are_let_alone(monkeypatch: pytest.MonkeyPatch) -> N
         ("MOTORISK_QUOTE_PORT", "eighty", "valid integer"),
         ("MOTORISK_QUOTE_PORT", "0", "greater than or equal to 1"),
         ("MOTORISK_QUOTE_PORT", "65536", "less than or equal to 65535"),
-        ("MOTORISK_AIRFLOW_PORT", "", "valid integer"),
         ("MOTORISK_QUOTE_WORKERS", "0", "greater than or equal to 1"),
         ("MOTORISK_QUOTE_THREADS", "257", "less than or equal to 256"),
         ("MOTORISK_DRIFT_MIN_ROWS", "2.5", "valid integer"),
         ("MOTORISK_APPROVAL", "robot", "'auto' or 'human'"),
         ("MOTORISK_APPROVAL", "auto\nhuman", "'auto' or 'human'"),
-        ("MOTORISK_USER", "", "at least 1 character"),
     ],
 )
 def test_a_malformed_value_is_refused_in_one_line_that_names_variable_and_value(
@@ -190,3 +188,12 @@ def test_the_home_of_an_unknown_user_is_refused_like_any_malformed_value(monkeyp
     monkeypatch.setenv("MOTORISK_HOME", "~nobody-has-this-name/motorisk")
     with pytest.raises(SettingsError, match="MOTORISK_HOME"):
         Settings.from_environment()
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files pass on what is not set as empty text."""
+    for name in ("MOTORISK_DATABASE_URL", "MOTORISK_HOME", "MOTORISK_USER", "MOTORISK_QUOTE_PORT"):
+        monkeypatch.setenv(name, "")
+    found = Settings.from_environment()
+    assert (found.database_url, found.home.name, found.quote_port) == (None, ".motorisk", 8000)
+    assert found.user

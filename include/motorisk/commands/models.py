@@ -1,6 +1,5 @@
 """Training and the life of model versions."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from motorisk.commands.opening import warehouse
-from motorisk.commands.options import AsOfOption, ByOption, CommentOption
+from motorisk.commands.options import AsOfOption, ByOption, CommentOption, ConfigOption, OverridesOption
 from motorisk.commands.output import JsonOption, console, print_json, print_pairs, progress_bar
 from motorisk.registry import transitions
 from motorisk.registry.versions import ModelVersion, all_versions, get
@@ -77,10 +76,8 @@ def print_backtest(version: ModelVersion) -> None:
 
 def train(
     as_of: AsOfOption,
-    config: Annotated[Path | None, typer.Option(help="Training configuration (YAML).")] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override one value of the configuration.")
-    ] = None,
+    config: ConfigOption = None,
+    overrides: OverridesOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train on what was known on a day, check the gates, approve if that is automatic; exit 1 if a gate is missed."""

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,3 +31,7 @@ AsOfOption = Annotated[
 ]
 ByOption = Annotated[str, typer.Option("--by", metavar="WHO", help="Who decides; recorded in the audit trail.")]
 CommentOption = Annotated[str | None, typer.Option("--comment", help="Why; recorded in the audit trail.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Training configuration (YAML).")]
+OverridesOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override one value of the configuration.")
+]

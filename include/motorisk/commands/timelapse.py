@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from motorisk.commands.opening import warehouse
-from motorisk.commands.options import parse_month_option
+from motorisk.commands.options import ConfigOption, OverridesOption, parse_month_option
 from motorisk.commands.output import JsonOption, console, print_json, progress_bar
 from motorisk.settings import settings
 
@@ -28,10 +28,8 @@ def timelapse(
     last: Annotated[date, typer.Option("--to", parser=parse_month_option, metavar="YYYY-MM", help="Last month.")],
     label_delay: Annotated[int, typer.Option(min=0, max=120, help="Months until an outcome is known.")] = 12,
     train_every: Annotated[int, typer.Option(min=1, max=120, help="Months between trainings.")] = 1,
-    config: Annotated[Path | None, typer.Option(help="Training configuration (YAML).")] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override one value of the configuration.")
-    ] = None,
+    config: ConfigOption = None,
+    overrides: OverridesOption = None,
     json: JsonOption = False,
 ) -> None:
     """Replay month by month what the platform would have known and done; nothing is registered.
