@@ -86,12 +86,11 @@ def train(
 
     configuration = load_configuration(config or settings().training_config, overrides or ())
     engine = warehouse()
+    with progress_bar(f"Training as of {as_of}", quiet=json) as progress:
+        decision = run(engine, settings(), as_of, configuration, progress)
     if json:
-        decision = run(engine, settings(), as_of, configuration)
         print_json(as_json(decision.version))
     else:
-        with progress_bar(f"Training as of {as_of}", quiet=False) as progress:
-            decision = run(engine, settings(), as_of, configuration, progress)
         print_version(decision.version)
         console.print(f"{'Champion' if decision.approved else 'Not champion'}: {decision.reason}.")
     transitions.require_validated(decision.version)

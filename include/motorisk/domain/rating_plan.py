@@ -131,6 +131,11 @@ class RatingPlan(_Frozen):
                 raise ValueError(f"the support of {name} is empty")
         return self
 
+    @property
+    def has_trends(self) -> bool:
+        """Whether any feature's term changes with time."""
+        return any(term.trend is not None for term in self.terms.values())
+
     def trend_time(self, effective_date: date) -> float:
         """Months since `as_of` at which trends are evaluated for a policy: bounded extrapolation."""
         earliest, latest = self.trend_months

@@ -95,6 +95,7 @@ def backtest(
         if known.sum() < MIN_ROWS:
             continue
         parts = {index: snapshot.where(numbers == months[index]) for index in evaluated}
+        classes = {index: risk_classes(part.risk, CLASS_BOUNDS) for index, part in parts.items()}
         # What was known on the day before the first of these months began, if outcomes took as long as they do.
         day = np.datetime64(int(months[evaluated[0]]), "M").astype("datetime64[D]").astype(object) - timedelta(days=1)
         past = snapshot.where(known, as_of=day)
@@ -102,9 +103,8 @@ def backtest(
             forecaster = candidate.fit(past, configuration)
             for index, part in parts.items():
                 probabilities = forecaster.probabilities(part.features, part.effective_dates)
-                observed = risk_classes(part.risk, CLASS_BOUNDS)
-                losses[candidate.name].setdefault(index, []).append(_losses(probabilities, observed))
-                hits[candidate.name].setdefault(index, []).append(most_likely(probabilities) == observed)
+                losses[candidate.name].setdefault(index, []).append(_losses(probabilities, classes[index]))
+                hits[candidate.name].setdefault(index, []).append(most_likely(probabilities) == classes[index])
             done += 1
             progress(done, total)
     if not any(losses.values()):

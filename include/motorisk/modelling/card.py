@@ -43,7 +43,7 @@ def model_card(
 
 
 def _trend_limit(plan: RatingPlan) -> str:
-    if all(term.trend is None for term in plan.terms.values()):
+    if not plan.has_trends:
         return "It has no trends: it prices every day as it would have priced the newest known outcomes."
     return (
         f"Its trends go on for {plan.trend_months[1]:g} months after {plan.as_of} and stand still from then on. "

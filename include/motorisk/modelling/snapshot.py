@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -146,19 +147,24 @@ def snapshot_path(folder: Path, digest: str) -> Path:
     return folder / f"{digest}.parquet"
 
 
+def read_matured(connection: Connection, query: sql.Composable, parameters: Mapping[str, object]) -> pa.Table | None:
+    """What `Snapshot.of_table` is built from: a query's policy_id, effective_date, features and risk; None if empty."""
+    types = {"policy_id": pa.string(), "effective_date": pa.date32(), **FEATURE_TYPES, "risk": pa.float64()}
+    content = io.BytesIO()
+    copy_out(connection, query, parameters, content)
+    content.seek(0)
+    batches = list(read_batches(content, types))
+    return pa.Table.from_batches(batches) if batches else None
+
+
 def extract_snapshot(connection: Connection, as_of: date, history_months: int) -> Snapshot:
     """The policies of the newest `history_months` months whose outcome was observed by `as_of`.
 
     Nothing later than `as_of` is read; `NotEnoughData` where no outcome was known.
     """
-    types = {"policy_id": pa.string(), "effective_date": pa.date32(), **FEATURE_TYPES, "risk": pa.float64()}
-    content = io.BytesIO()
-    copy_out(connection, _QUERY, {"as_of": as_of, "history_months": history_months}, content)
-    content.seek(0)
-    batches = list(read_batches(content, types))
-    if not batches:
+    table = read_matured(connection, _QUERY, {"as_of": as_of, "history_months": history_months})
+    if table is None:
         raise NotEnoughData(f"no outcome of any policy was known on {as_of}: there is nothing to train on")
-    table = pa.Table.from_batches(batches)
     return Snapshot.of_table(as_of, table)
 
 

@@ -8,10 +8,8 @@ a model trained once, plain monthly retraining and an oracle that sees outcomes 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from io import BytesIO
 
 import numpy as np
-import pyarrow as pa
 from psycopg2 import sql
 from sqlalchemy import Engine
 
@@ -22,11 +20,10 @@ from motorisk.modelling.candidates import CANDIDATES, PlanForecaster
 from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.evaluation import Evaluation, evaluate
 from motorisk.modelling.fitting import fit
-from motorisk.modelling.snapshot import MIN_ROWS, Snapshot
+from motorisk.modelling.snapshot import MIN_ROWS, Snapshot, read_matured
 from motorisk.monitoring.drift import measure_drift
 from motorisk.scoring.pricing import assess, risk_classes
-from motorisk.warehouse.arrow import FEATURE_COLUMNS, FEATURE_TYPES, read_batches
-from motorisk.warehouse.copying import copy_out
+from motorisk.warehouse.arrow import FEATURE_COLUMNS
 
 ORACLE_MONTHS = 6
 """Newest months that the oracle learns from: all of them resemble tomorrow, and a trend shows."""
@@ -107,15 +104,11 @@ def _months(first: date, last: date) -> list[date]:
 
 
 def _load(engine: Engine, end: date) -> Snapshot:
-    types = {"policy_id": pa.string(), "effective_date": pa.date32(), **FEATURE_TYPES, "risk": pa.float64()}
-    content = BytesIO()
     with engine.connect() as connection:
-        copy_out(connection, _QUERY, {"end": end}, content)
-    content.seek(0)
-    batches = list(read_batches(content, types))
-    if not batches:
+        table = read_matured(connection, _QUERY, {"end": end})
+    if table is None:
         raise NotEnoughData(f"no policy before {end} has an outcome: there is nothing to replay")
-    return Snapshot.of_table(end, pa.Table.from_batches(batches))
+    return Snapshot.of_table(end, table)
 
 
 class _World:

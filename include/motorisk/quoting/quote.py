@@ -96,7 +96,7 @@ def _fallback_warning(fallback: Fallback) -> str:
 def _trend_warning(plan: RatingPlan, effective_date: date) -> str | None:
     """Say so where the model's trends end before the effective date."""
     last = plan.trend_months[1]
-    if months_between(plan.as_of, effective_date) <= last or all(term.trend is None for term in plan.terms.values()):
+    if months_between(plan.as_of, effective_date) <= last or not plan.has_trends:
         return None
     return (
         f"The model of {plan.as_of} foresees how risks change for {last:g} months; the effective date "
