@@ -10,8 +10,9 @@ champion, *Reject* turns it down for good; either may say why. Nobody's answer w
 that was decided elsewhere meanwhile stays so. Start the DAG again with the version's number, and let somebody else
 answer.
 
-**If `decide` goes on waiting after an answer** it was answered by a program in the seconds before it had begun to wait
-(its state was not yet *awaiting input*): Airflow 3.3.2 loses such an answer. Clear the task and answer again.
+**If `decide` asks again after an answer** it was answered by a program in the second before its process had ended:
+Airflow 3.3.2 then takes the end of that process for a lost task and tries again, after 20 seconds, with the same
+question. Answer again.
 
 **Rerunning** a version that is decided skips everything.
 """

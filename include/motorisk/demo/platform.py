@@ -151,33 +151,40 @@ class Demo:
         with self._step("Night: training and approval" + by_people * " (waits for yours: Airflow, Required Actions)"):
             self._api.unpause("approve_model")
             self._api.unpause("train_model")
-            self._wait_for_run("train_model", lambda: _has_champion(engine))
+            self._wait_for_run("train_model", "approve_model", until=lambda: _has_champion(engine))
         with self._step("Night: scoring"):
             for dag_id in DAGS:
                 self._api.unpause(dag_id)
-            self._wait_for_run("score_portfolio", lambda: _has_scores(engine))
+            self._wait_for_run("score_portfolio", until=lambda: _has_scores(engine))
         with self._step("Night: drift"):
-            self._wait_for_run("report_drift", lambda: _has_drift(engine))
+            self._wait_for_run("report_drift", until=lambda: _has_drift(engine))
         with self._step("First quote"):
             self._wait(self._quotes_ready, "the quote service did not pick up the champion", 30)
 
-    def _wait_for_run(self, dag_id: str, done: Callable[[], bool]) -> None:
-        if not done() and (run := self._api.newest_run(dag_id)) and run["state"] == "failed":
-            self._api.trigger(dag_id)  # an earlier demo was stopped in the middle of it
+    def _wait_for_run(self, *dag_ids: str, until: Callable[[], bool]) -> None:
+        """Wait for what runs of the first DAG, and of others that it starts, bring about; say so when one fails."""
+        if until():
+            return
+        # An earlier demo was stopped in the middle of them, or somebody has seen to their cause since.
+        past = {run["dag_run_id"] for run in map(self._api.newest_run, dag_ids) if run and run["state"] == "failed"}
+        first = self._api.newest_run(dag_ids[0])
+        if first and first["dag_run_id"] in past:
+            self._api.trigger(dag_ids[0])
 
         def finished() -> bool:
-            if done():
+            if until():
                 return True
             errors = self._api.import_errors()
             if errors:
                 raise ComponentFailed(f"Airflow cannot read a DAG: {errors[0]}")
-            run = self._api.newest_run(dag_id)
-            if run is not None and run["state"] == "failed":
-                page = f"{self.airflow.url}/dags/{dag_id}/runs/{run['dag_run_id']}"
-                raise ComponentFailed(f"{dag_id} failed; its logs are under {self.airflow.logs / 'tasks'} ({page})")
+            for dag_id in dag_ids:
+                run = self._api.newest_run(dag_id)
+                if run and run["state"] == "failed" and run["dag_run_id"] not in past:
+                    page = f"{self.airflow.url}/dags/{dag_id}/runs/{run['dag_run_id']}"
+                    raise ComponentFailed(f"{dag_id} failed; its logs are under {self.airflow.logs / 'tasks'} ({page})")
             return False
 
-        self._wait(finished, f"{dag_id} did not finish", NIGHT_SECONDS)
+        self._wait(finished, f"{dag_ids[0]} did not finish", NIGHT_SECONDS)
 
     def _take_down(self) -> None:
         with self._console.status("Stopping"):
