@@ -3,10 +3,10 @@
 
 **When** on the first of each month, as of the last day of the month before; or by hand with `as_of`.
 
-**What** `snapshot` freezes the matured policies known on the as-of date; `fit` trains on them and registers a
-candidate with its gates; `validate` turns the run red where a gate is missed; `approve` makes the version champion
-where `MOTORISK_APPROVAL=auto`, and is skipped where a person has to decide or the champion knows more; `offer` hands
-the version to `approve_model` where a person has to decide.
+**What** `snapshot` freezes the matured policies known on the as-of date; `competitors` names who competes, each runs
+its `backtest`; `fit` trains the best additive one and registers it as a candidate with its gates; `validate` turns the
+run red where a gate is missed; `approve` makes the version champion where `MOTORISK_APPROVAL=auto`, and is skipped
+where a person decides or the champion knows more; `offer` hands the version to `approve_model` where a person decides.
 
 **If `snapshot` is red** no, or too few, outcomes were known on the date: check that `insurance.outcome` is filled.
 
@@ -50,23 +50,36 @@ with DAG(
         return take_snapshot(warehouse(), settings(), as_of(get_current_context()), training_configuration(DAGS))
 
     @task
-    def fit(digest: str) -> int:
-        """Train and register a candidate; return its version."""
+    def competitors() -> list[str]:
+        """The configuration's candidates, and the champion's way of training."""
+        from motorisk.pipelines.train import competitors as run
+        from motorisk_airflow.opening import warehouse
+
+        return run(warehouse(), training_configuration(DAGS))
+
+    @task(map_index_template="{{ competitor }}")
+    def backtest(competitor: str, digest: str) -> str:
+        """Let one competitor search its settings and foretell months whose outcomes are known."""
+        from motorisk.pipelines.train import run_backtest
+        from motorisk.settings import settings
+        from motorisk_airflow.opening import warehouse
+        from motorisk_airflow.runs import log_progress
+
+        get_current_context()["competitor"] = competitor  # names the mapped task in the UI
+        run_backtest(warehouse(), settings(), digest, competitor, training_configuration(DAGS), log_progress("fits"))
+        return competitor
+
+    @task
+    def fit(digest: str, competing: list[str]) -> int:
+        """Train the best additive competitor and register it as a candidate; return its version."""
         from motorisk.pipelines.train import fit_and_register
         from motorisk.settings import settings
         from motorisk_airflow.opening import warehouse
-        from motorisk_airflow.runs import bundle_version, person
+        from motorisk_airflow.runs import made_by
 
-        context = get_current_context()
-        registered = fit_and_register(
-            warehouse(),
-            settings(),
-            digest,
-            training_configuration(DAGS),
-            trained_by=person(context),
-            bundle_version=bundle_version(context),
-        )
-        return registered.version
+        made = made_by(get_current_context())
+        names, configuration = list(competing), training_configuration(DAGS)
+        return fit_and_register(warehouse(), settings(), digest, names, configuration, **made).version
 
     @task
     def validate(version: int) -> int:
@@ -100,6 +113,7 @@ with DAG(
             raise AirflowSkipException("approval is automatic")
         get_current_context()["outlet_events"][VALIDATED].extra = {"version": version}
 
-    validated = validate(fit(snapshot()))
+    digest = snapshot()
+    validated = validate(fit(digest, backtest.partial(digest=digest).expand(competitor=competitors())))
     approve(validated)
     offer(validated)

@@ -72,8 +72,17 @@ def database_url(postgres: str) -> Iterator[str]:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings that point at the test's own database and folder."""
-    return Settings(home=tmp_path / "home", database_url=SecretStr(database_url), user="tess", drift_min_rows=100)
+    """Settings that point at the test's own database and folder; gates approve, and no yardsticks take their time."""
+    training = tmp_path / "training.yaml"
+    training.write_text("candidates: [rules, gam, trend_gam]\nsearch_trials: 0\n")
+    return Settings(
+        home=tmp_path / "home",
+        database_url=SecretStr(database_url),
+        user="tess",
+        approval="auto",
+        training_config=training,
+        drift_min_rows=100,
+    )
 
 
 @pytest.fixture
@@ -94,4 +103,6 @@ def server_environment(settings: Settings) -> dict[str, str]:
         "MOTORISK_HOME": str(settings.home),
         "MOTORISK_DATABASE_URL": settings.database_url.get_secret_value(),
         "MOTORISK_USER": settings.user,
+        "MOTORISK_APPROVAL": settings.approval,
+        "MOTORISK_TRAINING_CONFIG": str(settings.training_config),
     }

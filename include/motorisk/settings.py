@@ -39,7 +39,8 @@ class Settings(BaseSettings):
         default_factory=_current_user, min_length=1, description="Who trains: recorded with every version"
     )
     approval: Literal["auto", "human"] = Field(
-        default="auto", description="`auto`: a version whose gates pass becomes champion; `human`: somebody approves it"
+        default="human",
+        description="`human`: somebody who did not train a version approves it; `auto`: its gates do, as in the demo",
     )
     training_config: Path | None = Field(
         default=None, description="YAML file with candidates, knots and gates; unset means the library's defaults"

@@ -23,6 +23,11 @@ def bundle_version(context: Mapping[str, Any]) -> str | None:
     return getattr(bundle, "version", None)
 
 
+def made_by(context: Mapping[str, Any]) -> dict[str, str | None]:
+    """Who trains in a run, and from which version of the DAGs: recorded with the model."""
+    return {"trained_by": person(context), "bundle_version": bundle_version(context)}
+
+
 def offered_version(context: Mapping[str, Any], asset: Asset) -> int:
     """The version that a run is about: its parameter, else the newest of the events that started it."""
     wanted = context["params"].get("version")

@@ -64,6 +64,8 @@ def platform(airflow: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MOTORISK_HOME", str(settings.home))
     monkeypatch.setenv("MOTORISK_DATABASE_URL", settings.database_url.get_secret_value())
     monkeypatch.setenv("MOTORISK_DRIFT_MIN_ROWS", str(settings.drift_min_rows))
+    monkeypatch.setenv("MOTORISK_APPROVAL", settings.approval)
+    monkeypatch.setenv("MOTORISK_TRAINING_CONFIG", str(settings.training_config))
     process_settings.cache_clear()
     yield settings
     process_settings.cache_clear()

@@ -44,9 +44,9 @@ def _asset_events(name: str) -> list[dict[str, Any]]:
 
 def test_a_night_trains_approves_scores_and_reports_drift(run_dag: RunDag, world: Engine) -> None:
     trained = run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
-    assert _states(trained) == dict.fromkeys(["snapshot", "fit", "validate", "approve"], "success") | {
-        "offer": "skipped"
-    }
+    assert _states(trained) == dict.fromkeys(
+        ["snapshot", "competitors", "backtest", "fit", "validate", "approve"], "success"
+    ) | {"offer": "skipped"}
     with world.connect() as connection:
         champion = find_champion(connection)
     assert champion is not None
@@ -108,6 +108,8 @@ def test_a_missed_gate_turns_validate_red_and_keeps_the_champion(
     assert failed.state == "failed"
     assert _states(failed) == {
         "snapshot": "success",
+        "competitors": "success",
+        "backtest": "success",
         "fit": "success",
         "validate": "failed",
         "approve": "upstream_failed",

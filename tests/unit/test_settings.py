@@ -29,7 +29,7 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "home": tmp_path / ".motorisk",
         "database_url": None,
         "user": "ada",
-        "approval": "auto",
+        "approval": "human",
         "training_config": None,
         "drift_min_rows": 300,
         "quote_host": "127.0.0.1",
@@ -45,7 +45,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "home": "/srv/motorisk",
         "database_url": ADDRESS,
         "user": "grace",
-        "approval": "human",
+        "approval": "auto",
         "training_config": "/etc/motorisk/training.yaml",
         "drift_min_rows": "50",
         "quote_host": "0.0.0.0",  # noqa: S104 - only read, nobody listens

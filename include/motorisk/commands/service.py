@@ -59,7 +59,10 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop everything after the table.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Bring the whole platform up on this machine, run one night through Airflow, and stay up until Ctrl-C."""
+    """Bring the whole platform up on this machine, run one night through Airflow, and stay up until Ctrl-C.
+
+    Versions that pass their gates are approved automatically, unless MOTORISK_APPROVAL=human.
+    """
     if importlib.util.find_spec("airflow") is None:
         raise ComponentFailed("the demo needs Airflow (extra `airflow`): `make demo` installs everything")
     from motorisk.demo.platform import Demo
@@ -73,7 +76,10 @@ def demo(
         said = f"[green]✓[/] Simulated {run.inserted:,} policies from {simulation.start:%Y-%m} on"
         notices.print(said, highlight=False)
 
-    platform = Demo(settings(), notices)
+    found = settings()
+    if "approval" not in found.model_fields_set:
+        found = found.model_copy(update={"approval": "auto"})  # so that one command is enough
+    platform = Demo(found, notices)
 
     def when_ready(engine: Engine) -> None:
         facts = summary(engine)

@@ -15,6 +15,7 @@ from motorisk.settings import settings
 if TYPE_CHECKING:
     from motorisk.pipelines.timelapse import Frame
 
+QUICK = ("candidates=[rules, gam, trend_gam]", "search_trials=0")
 LINES = {
     "accuracy": "the platform",
     "accuracy_once": "trained once",
@@ -35,13 +36,14 @@ def timelapse(
     """Replay month by month what the platform would have known and done; nothing is registered.
 
     Outcomes are taken to be known `--label-delay` months after a policy starts, those of the first month at once.
+    Unless `--set` says otherwise no yardsticks compete and no settings are searched: every month trains a model.
     """
     from motorisk.modelling.configuration import load_configuration
     from motorisk.pipelines.timelapse import replay
 
     if last < first:
         raise typer.BadParameter("--to is before --from")
-    configuration = load_configuration(config or settings().training_config, overrides or ())
+    configuration = load_configuration(config or settings().training_config, [*QUICK, *(overrides or ())])
     engine, frames = warehouse(), []
     with progress_bar("Replaying", quiet=json) as progress:
         for frame in replay(

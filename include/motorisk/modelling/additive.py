@@ -16,9 +16,11 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.lapack import dpotrf, dpotri
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 Floats = npt.NDArray[np.float64]
 
@@ -119,6 +121,11 @@ class AdditiveRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2)  # noqa: N806
         y = np.asarray(y, dtype=np.float64)
         times = np.zeros(len(y)) if months is None else np.asarray(months, dtype=np.float64)
+        # The matrices are small: more threads would mostly wait for each other, and round differently.
+        with threadpool_limits(limits=1, user_api="blas"):
+            return self._fit(X, y, times)
+
+    def _fit(self, X: Floats, y: Floats, times: Floats) -> Self:  # noqa: N803
         self.has_trend_ = self.trend and len(np.unique(np.floor(times))) >= self.min_trend_months
         design = _Design.of(X, times, self)
         weights, self.log_spread_, self.spread_trend_ = np.ones(len(y)), 0.0, 0.0
@@ -127,7 +134,7 @@ class AdditiveRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             for _ in range(2):
                 self.log_spread_, self.spread_trend_ = _spread_over_time(y - solution.fitted, times)
                 weights = np.exp(-2 * (self.log_spread_ + self.spread_trend_ * times))
-                solution = _solve(design, y, weights)
+                solution = _solve(design, y, weights, solution.penalties)
         else:
             self.log_spread_ = float(np.log(max(np.sqrt(solution.variance), np.finfo(float).tiny)))
         self._keep(design, solution)
@@ -236,10 +243,11 @@ class _Solution:
     covariance: Floats
     fitted: Floats
     variance: float
+    penalties: Floats
 
 
-def _solve(design: _Design, y: Floats, weights: Floats) -> _Solution:
-    """Ridge with one penalty a group; penalties and noise variance by marginal likelihood."""
+def _solve(design: _Design, y: Floats, weights: Floats, start: Floats | None = None) -> _Solution:
+    """Ridge with one penalty a group; penalties (from `start` on) and noise variance by marginal likelihood."""
     n, p = design.matrix.shape
     mean = float(np.average(y, weights=weights))
     # Group means are those of the unweighted data: the small difference goes to the intercept.
@@ -250,12 +258,12 @@ def _solve(design: _Design, y: Floats, weights: Floats) -> _Solution:
     total = float(np.sum(weights * (y - mean) ** 2))
     bounds = np.cumsum([0, *design.sizes])
     groups = [slice(a, b) for a, b in itertools.pairwise(bounds)]
-    penalties = np.ones(len(groups))
+    penalties = np.ones(len(groups)) if start is None else start
     smallest = max(total / n, 1.0) * 1e-12
     variance = max(total / n, smallest)
     for _ in range(MAX_ROUNDS):
         ridge = variance * np.repeat(penalties, design.sizes)
-        inverse = np.linalg.inv(gram + np.diag(ridge))
+        inverse = _inverse(gram + np.diag(ridge))
         coefficients = inverse @ target
         residual = total - 2 * coefficients @ target + coefficients @ gram @ coefficients
         freedom = p - float(np.sum(ridge * np.diag(inverse)))
@@ -272,7 +280,17 @@ def _solve(design: _Design, y: Floats, weights: Floats) -> _Solution:
             break
     intercept = mean - float(offset @ coefficients)
     fitted = intercept + design.matrix @ coefficients
-    return _Solution(intercept, coefficients, variance * inverse, fitted, variance)
+    return _Solution(intercept, coefficients, variance * inverse, fitted, variance, penalties)
+
+
+def _inverse(matrix: Floats) -> Floats:
+    """Of a symmetric positive definite matrix, by its Cholesky factor; by elimination where rounding hides that."""
+    factor, failed = dpotrf(matrix, lower=True)
+    if failed:
+        return np.asarray(np.linalg.inv(matrix))
+    lower, _ = dpotri(factor, lower=True)
+    lower = np.tril(lower)
+    return np.asarray(lower + lower.T - np.diag(np.diag(lower)))
 
 
 def _spread_over_time(residuals: Floats, times: Floats) -> tuple[float, float]:

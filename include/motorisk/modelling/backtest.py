@@ -8,6 +8,7 @@ distance stands in for it, so that a trend can be believed as soon as it helps.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -18,21 +19,28 @@ from motorisk.modelling.candidates import Candidate
 from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.evaluation import SMALLEST_PROBABILITY
 from motorisk.modelling.snapshot import MIN_ROWS, Snapshot
-from motorisk.scoring.pricing import Integers, most_likely, risk_classes
+from motorisk.scoring.pricing import Floats, Integers, most_likely, risk_classes
 
 MIN_TRAINING_MONTHS = 3
 """Fewer months show no trend, and a comparison of models with and without one would be empty."""
 
-Floats = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """How one candidate did; losses and hits are (n,), of the same policies for all candidates."""
+    """How one candidate did on n policies, means over the origins from which each was foretold.
+
+    `rows` are their positions in the snapshot, the same for all candidates; `losses`, `hits` and `expected_risk` are
+    (n,), `shares` (n, 3) stated class probabilities. `without_trend` holds, by feature, the losses if that feature's
+    term alone had not changed over time.
+    """
 
     candidate: str
+    rows: npt.NDArray[np.int64]
     losses: Floats
     hits: Floats
+    expected_risk: Floats
+    shares: Floats
+    without_trend: dict[str, Floats]
 
     @property
     def log_loss(self) -> float:
@@ -47,10 +55,11 @@ class BacktestResult:
     @property
     def standard_error(self) -> float:
         """Standard error of the mean log loss."""
-        return _standard_error(self.losses)
+        return standard_error(self.losses)
 
 
-def _standard_error(values: Floats) -> float:
+def standard_error(values: Floats) -> float:
+    """Standard error of the mean of (n,) values."""
     return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
@@ -77,52 +86,85 @@ def origins(months: Sequence[int], span: int, evaluated: int) -> Iterator[tuple[
         yield origin, plan[origin]
 
 
+def is_bridged(snapshot: Snapshot, configuration: TrainingConfiguration) -> bool:
+    """Whether the history is long enough for every origin to lie as far back as it should: nothing stands in."""
+    months = np.unique(snapshot.month_numbers()).tolist()
+    span = distance(snapshot)
+    found = list(origins(months, span, configuration.backtest_months))
+    return bool(found) and all(months[index] - months[origin] >= span for origin, tested in found for index in tested)
+
+
 def backtest(
     snapshot: Snapshot,
-    candidates: Sequence[Candidate],
+    candidate: Candidate,
     configuration: TrainingConfiguration,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[BacktestResult]:
-    """Compare the candidates; empty where fewer than four months have matured."""
+    tell: Callable[[], None] = lambda: None,
+) -> BacktestResult | None:
+    """What a candidate would have foretold; None where fewer than four months have matured.
+
+    `tell` is called after each fit.
+    """
     numbers = snapshot.month_numbers()
     months = np.unique(numbers)
-    planned = list(origins(months.tolist(), distance(snapshot), configuration.backtest_months))
-    losses: dict[str, dict[int, list[Floats]]] = {candidate.name: {} for candidate in candidates}
-    hits: dict[str, dict[int, list[Floats]]] = {candidate.name: {} for candidate in candidates}
-    done, total = 0, len(planned) * len(candidates)
-    for origin, evaluated in planned:
+    told: dict[int, list[_Told]] = {}
+    for origin, evaluated in origins(months.tolist(), distance(snapshot), configuration.backtest_months):
         known = numbers <= months[origin]
         if known.sum() < MIN_ROWS:
             continue
-        parts = {index: snapshot.where(numbers == months[index]) for index in evaluated}
-        classes = {index: risk_classes(part.risk, CLASS_BOUNDS) for index, part in parts.items()}
         # What was known on the day before the first of these months began, if outcomes took as long as they do.
         day = np.datetime64(int(months[evaluated[0]]), "M").astype("datetime64[D]").astype(object) - timedelta(days=1)
-        past = snapshot.where(known, as_of=day)
-        for candidate in candidates:
-            forecaster = candidate.fit(past, configuration)
-            for index, part in parts.items():
-                probabilities = forecaster.probabilities(part.features, part.effective_dates)
-                losses[candidate.name].setdefault(index, []).append(_losses(probabilities, classes[index]))
-                hits[candidate.name].setdefault(index, []).append(most_likely(probabilities) == classes[index])
-            done += 1
-            progress(done, total)
-    if not any(losses.values()):
-        return []
-    return [
-        BacktestResult(candidate.name, _pool(losses[candidate.name]), _pool(hits[candidate.name]))
-        for candidate in candidates
-    ]
+        forecaster = candidate.fit(snapshot.where(known, as_of=day), configuration)
+        for index in evaluated:
+            part = snapshot.where(numbers == months[index])
+            observed = risk_classes(part.risk, CLASS_BOUNDS)
+            forecast = forecaster.foretell(part.features, part.effective_dates)
+            still = forecaster.without_trends(part.features, part.effective_dates)
+            told.setdefault(index, []).append(
+                _Told(
+                    losses(forecast.probabilities, observed),
+                    (most_likely(forecast.probabilities) == observed).astype(np.float64),
+                    forecast.expected_risk,
+                    forecast.probabilities / PROBABILITY_UNITS,
+                    {name: losses(probabilities, observed) for name, probabilities in still.items()},
+                )
+            )
+        tell()
+    if not told:
+        return None
+    rows = np.concatenate([np.flatnonzero(numbers == months[index]) for index in sorted(told)])
+    # Early origins see too few months for a trend, or too little of a term to change it.
+    names = set.intersection(*(set(one.without_trend) for origins_ in told.values() for one in origins_))
+    return BacktestResult(
+        candidate.name,
+        rows,
+        _pool(told, attrgetter("losses")),
+        _pool(told, attrgetter("hits")),
+        _pool(told, attrgetter("expected_risk")),
+        _pool(told, attrgetter("shares")),
+        {name: _pool(told, lambda one: one.without_trend[name]) for name in sorted(names)},  # noqa: B023
+    )
 
 
-def _losses(probabilities: Integers, observed: npt.NDArray[np.int8]) -> Floats:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was foretold of one month's policies from one origin."""
+
+    losses: Floats
+    hits: Floats
+    expected_risk: Floats
+    shares: Floats
+    without_trend: dict[str, Floats]
+
+
+def losses(probabilities: Integers, observed: npt.NDArray[np.int8]) -> Floats:
+    """Log loss of each of n policies: (n, 3) probabilities in units against (n,) observed classes."""
     chosen = probabilities[np.arange(len(observed)), observed] / PROBABILITY_UNITS
     return np.asarray(-np.log(np.maximum(chosen, SMALLEST_PROBABILITY)))
 
 
-def _pool(by_month: dict[int, list[Floats]]) -> Floats:
+def _pool(told: dict[int, list[_Told]], part: Callable[[_Told], Floats]) -> Floats:
     """Mean over the origins for each policy, policies of all months in one array."""
-    return np.concatenate([np.mean(found, axis=0) for _, found in sorted(by_month.items())])
+    return np.concatenate([np.mean([part(one) for one in found], axis=0) for _, found in sorted(told.items())])
 
 
 def choose(results: Sequence[BacktestResult], additive: Sequence[str]) -> str:
@@ -135,7 +177,12 @@ def choose(results: Sequence[BacktestResult], additive: Sequence[str]) -> str:
         return additive[0]
     best = min(found.values(), key=lambda result: result.log_loss)
     for name in additive:
-        difference = found[name].losses - best.losses
-        if name == best.candidate or difference.mean() <= _standard_error(difference):
+        if name == best.candidate or no_worse(found[name].losses, best.losses):
             return name
     return best.candidate
+
+
+def no_worse(simpler: Floats, best: Floats) -> bool:
+    """Whether the losses (n,) of something simpler are within a standard error of the best one's."""
+    difference = simpler - best
+    return float(difference.mean()) <= standard_error(difference)

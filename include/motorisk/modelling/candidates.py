@@ -6,11 +6,11 @@ what is lost by being explainable.
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -26,24 +26,51 @@ from motorisk.modelling.additive import AdditiveRegressor
 from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.folding import fold
 from motorisk.modelling.snapshot import Snapshot
-from motorisk.scoring.pricing import Columns, Dates, Integers, estimate, risk_classes, rule_classes
+from motorisk.scoring.pricing import (
+    Columns,
+    Dates,
+    Floats,
+    Integers,
+    class_probabilities,
+    curve_value,
+    estimate,
+    risk_classes,
+    rule_classes,
+    spread,
+    trend_time,
+)
 
 HIDDEN_LAYERS = 3
+
+
+class Forecast(NamedTuple):
+    """For n policies: (n, 3) class probabilities in units of 1/`PROBABILITY_UNITS` and (n,) expected risk indices."""
+
+    probabilities: Integers
+    expected_risk: Floats
 
 
 class Forecaster(ABC):
     """A fitted candidate."""
 
     @abstractmethod
-    def probabilities(self, features: Columns, effective_dates: Dates) -> Integers:
-        """(n, 3) class probabilities in units of 1/`PROBABILITY_UNITS`, outside the training support too."""
+    def foretell(self, features: Columns, effective_dates: Dates) -> Forecast:
+        """What the model says of policies, outside its training support too."""
+
+    def without_trends(self, features: Columns, effective_dates: Dates) -> dict[str, Integers]:
+        """By feature: the class probabilities if only that feature's term had not changed over time."""
+        return {}
 
 
 class Candidate(ABC):
-    """A way to make a model from a snapshot."""
+    """A way to make a model from a snapshot.
+
+    `grid` holds the values that the search tries for some parts of the configuration, in order.
+    """
 
     name: ClassVar[str]
     is_additive: ClassVar[bool] = False
+    grid: ClassVar[Mapping[str, tuple[int, ...]]] = {}
 
     @abstractmethod
     def fit(self, snapshot: Snapshot, configuration: TrainingConfiguration) -> Forecaster:
@@ -54,15 +81,30 @@ class Candidate(ABC):
 class PlanForecaster(Forecaster):
     """What an additive candidate becomes: the rating plan itself foretells.
 
-    `folding_error` is the largest difference between plan and fitted model over its training policies.
+    `folding_error` is the largest difference between plan and fitted model over its training policies, `center` the
+    mean of their months since the as-of date.
     """
 
     plan: RatingPlan
     folding_error: float = 0.0
+    center: float = 0.0
 
-    def probabilities(self, features: Columns, effective_dates: Dates) -> Integers:
-        """The plan's class probabilities."""
-        return estimate(self.plan, features, effective_dates).probabilities
+    def foretell(self, features: Columns, effective_dates: Dates) -> Forecast:
+        """The plan's answers."""
+        found = estimate(self.plan, features, effective_dates)
+        return Forecast(found.probabilities, found.expected_risk)
+
+    def without_trends(self, features: Columns, effective_dates: Dates) -> dict[str, Integers]:
+        """Each changing term held where it was in the middle of the training data, which it was centred on."""
+        found = estimate(self.plan, features, effective_dates)
+        months = trend_time(self.plan, effective_dates)
+        still = {}
+        for name, term in self.plan.terms.items():
+            if term.trend is not None:
+                change = (months - self.center) * curve_value(term.trend, features[name])
+                risk, bounds = found.expected_risk - change, self.plan.class_bounds
+                still[name] = class_probabilities(risk, spread(self.plan, months), bounds)
+        return still
 
 
 class Additive(Candidate):
@@ -91,13 +133,14 @@ class Additive(Candidate):
         )
         folded = estimate(plan, part.features, part.effective_dates).expected_risk
         error = np.abs(folded - model.predict(part.matrix(), part.months())).max()
-        return PlanForecaster(plan, float(error))
+        return PlanForecaster(plan, float(error), model.center_)
 
 
 class Gam(Additive):
     """Additive splines of the newest months: today's world as it was when outcomes were last known."""
 
     name = "gam"
+    grid: ClassVar[Mapping[str, tuple[int, ...]]] = {"knots": (6, 8, 10, 14, 20)}
 
     def regressor(self, configuration: TrainingConfiguration) -> AdditiveRegressor:
         """Levels alone."""
@@ -112,20 +155,24 @@ class TrendGam(Additive):
     """Additive splines whose terms go on changing as they did: tomorrow's world from how it moved."""
 
     name = "trend_gam"
+    grid: ClassVar[Mapping[str, tuple[int, ...]]] = {"knots": (6, 8, 10, 14, 20), "trend_knots": (3, 4, 6, 8, 12)}
 
     def regressor(self, configuration: TrainingConfiguration) -> AdditiveRegressor:
         """Levels and changes."""
         # A change is no more finely resolved than what it changes.
         knots = min(configuration.trend_knots, configuration.knots)
-        return AdditiveRegressor(n_knots=configuration.knots, n_trend_knots=knots)
+        still = tuple(position for position, name in enumerate(FEATURES) if name in configuration.still)
+        return AdditiveRegressor(n_knots=configuration.knots, n_trend_knots=knots, still=still)
 
 
 @dataclass(frozen=True, slots=True)
 class _RulesForecaster(Forecaster):
     shares: Integers
+    means: Floats
 
-    def probabilities(self, features: Columns, effective_dates: Dates) -> Integers:
-        return self.shares[rule_classes(features)]
+    def foretell(self, features: Columns, effective_dates: Dates) -> Forecast:
+        probabilities = self.shares[rule_classes(features)]
+        return Forecast(probabilities, probabilities @ self.means / PROBABILITY_UNITS)
 
 
 class Rules(Candidate):
@@ -139,18 +186,19 @@ class Rules(Candidate):
         said, observed = rule_classes(part.features), risk_classes(part.risk, CLASS_BOUNDS)
         counts = np.ones((len(RISK_CLASSES), len(RISK_CLASSES)))
         np.add.at(counts, (said, observed), 1)
-        return _RulesForecaster(_units(counts / counts.sum(axis=1, keepdims=True)))
+        return _RulesForecaster(_units(counts / counts.sum(axis=1, keepdims=True)), _class_means(part))
 
 
 @dataclass(frozen=True, slots=True)
 class _ClassifierForecaster(Forecaster):
     model: Any
+    means: Floats
 
-    def probabilities(self, features: Columns, effective_dates: Dates) -> Integers:
+    def foretell(self, features: Columns, effective_dates: Dates) -> Forecast:
         matrix = np.column_stack([features[name] for name in FEATURES])
         shares = np.zeros((len(matrix), len(RISK_CLASSES)))
         shares[:, self.model.classes_] = self.model.predict_proba(matrix)
-        return _units(shares)
+        return Forecast(_units(shares), shares @ self.means)
 
 
 class Classifier(Candidate):
@@ -167,13 +215,14 @@ class Classifier(Candidate):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a yardstick need not be perfect
             model.fit(part.matrix(), risk_classes(part.risk, CLASS_BOUNDS))
-        return _ClassifierForecaster(model)
+        return _ClassifierForecaster(model, _class_means(part))
 
 
 class SplineClassifier(Classifier):
     """Multinomial logistic regression on splines."""
 
     name = "classifier"
+    grid: ClassVar[Mapping[str, tuple[int, ...]]] = {"knots": (6, 8, 10, 14, 20)}
 
     def model(self, configuration: TrainingConfiguration) -> Pipeline:
         """Splines of the numbers, flags as they are."""
@@ -191,16 +240,20 @@ class Boosting(Classifier):
     """Gradient-boosted trees."""
 
     name = "boosting"
+    grid: ClassVar[Mapping[str, tuple[int, ...]]] = {"leaves": (4, 8, 15, 31, 63)}
 
     def model(self, configuration: TrainingConfiguration) -> HistGradientBoostingClassifier:
         """Shallow trees, stopped early."""
         return HistGradientBoostingClassifier(
-            learning_rate=0.1, max_leaf_nodes=15, early_stopping=True, random_state=configuration.seed
+            learning_rate=0.1,
+            max_leaf_nodes=configuration.leaves,
+            early_stopping=True,
+            random_state=configuration.seed,
         )
 
 
 class NeuralNet(Classifier):
-    """The workshop's network: three hidden layers."""
+    """The workshop's network: three hidden layers. It stays as it was there: its settings are not searched."""
 
     name = "neural_net"
 
@@ -217,7 +270,14 @@ CANDIDATES: dict[str, Candidate] = {
 """From the simplest: of additive candidates that are as good as each other, the first wins."""
 
 
-def _units(shares: npt.NDArray[np.float64]) -> Integers:
+def _class_means(part: Snapshot) -> Floats:
+    """Mean risk index of each class, (3,): what a model that only knows classes expects of one."""
+    classes = risk_classes(part.risk, CLASS_BOUNDS)
+    found = [part.risk[classes == number] for number in range(len(RISK_CLASSES))]
+    return np.array([risk.mean() if len(risk) else part.risk.mean() for risk in found])
+
+
+def _units(shares: Floats) -> Integers:
     """Probabilities as whole units that sum to one."""
     units = np.rint(shares * PROBABILITY_UNITS).astype(np.int64)
     units[:, 1] = PROBABILITY_UNITS - units[:, 0] - units[:, 2]

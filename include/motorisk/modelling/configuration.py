@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -14,6 +14,7 @@ from motorisk.errors import SettingsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 CandidateName = Literal["rules", "gam", "trend_gam", "classifier", "boosting", "neural_net"]
+FeatureName = Literal["training", "age", "emergency_braking", "braking_distance", "power", "miles"]
 
 
 class _Frozen(BaseModel):
@@ -32,9 +33,17 @@ class GateThresholds(_Frozen):
     max_share_difference: Share = 0.05
     min_certainty: Share = 0.75
     max_certainty: Share = 0.99
+    min_yardstick_accuracy: Share = 0.75
+    """Of a yardstick on unseen policies of the months that it learnt from."""
     max_calibration_error: Share = 0.05
     max_segment_error: Annotated[float, Field(ge=0)] = 0.15
-    """On the risk index; a class is 2 wide."""
+    """Mean error on the risk index beyond chance; a class is 2 wide."""
+    max_segment_excess: Annotated[float, Field(ge=0)] = 0.25
+    """Actual over expected high risks, its distance from one beyond chance."""
+    max_price_shock: Share = 0.5
+    """Share of the portfolio whose premium moves by more than a fifth against the champion's."""
+    max_quote_milliseconds: Annotated[float, Field(gt=0)] = 1.0
+    """Median time of pricing one quote, rounded up to a tenth."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -46,7 +55,7 @@ class GateThresholds(_Frozen):
 class TrainingConfiguration(_Frozen):
     """How a model is trained."""
 
-    candidates: Annotated[tuple[CandidateName, ...], Field(min_length=1)] = ("rules", "gam", "trend_gam")
+    candidates: Annotated[tuple[CandidateName, ...], Field(min_length=1)] = get_args(CandidateName)
     """Models that compete; the best additive one becomes a version, the others show what is attainable."""
     knots: Annotated[int, Field(ge=2, le=100)] = 10
     """Spline knots of each numeric feature, at its quantiles."""
@@ -60,8 +69,14 @@ class TrainingConfiguration(_Frozen):
     """How long after the as-of date trends go on."""
     backtest_months: Annotated[int, Field(ge=1, le=60)] = 6
     """Newest matured months on which candidates are compared as if their outcomes were not known."""
+    still: tuple[FeatureName, ...] = ()
+    """Features whose terms may not change over time; more are added where a change does not help the backtest."""
+    leaves: Annotated[int, Field(ge=2, le=1000)] = 15
+    """Leaves of each boosted tree."""
     neurons: Annotated[int, Field(ge=1, le=1000)] = 100
     """Neurons in each of the three hidden layers of the neural network."""
+    search_trials: Annotated[int, Field(ge=0, le=1000)] = 4
+    """Settings other than these that a candidate tries, on months before those of the backtest; 0: none."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     """Folds of the cross-validation that hold-out figures and residual spread come from."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

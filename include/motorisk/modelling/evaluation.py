@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from motorisk.domain.risk import PROBABILITY_UNITS, RISK_CLASSES
-from motorisk.scoring.pricing import Integers, most_likely
+from motorisk.scoring.pricing import Floats, Integers, most_likely
+
+CALIBRATION_BINS = 10
 
 # One hundred-millionth: what a probability of zero could have been before it was rounded.
 SMALLEST_PROBABILITY = 1 / PROBABILITY_UNITS
@@ -42,3 +44,36 @@ def evaluate(probabilities: Integers, observed: npt.NDArray[np.int8]) -> Evaluat
         predicted_shares=_shares(predicted),
         observed_shares=_shares(observed),
     )
+
+
+def calibration_error(shares: Floats, observed: npt.NDArray[np.int8]) -> float:
+    """Expected calibration error over all classes: how far stated probabilities are from what came true.
+
+    (n, 3) stated probabilities, (n,) observed class indices; ten bins of equal width (Naeini et al. 2015).
+    """
+    counts, stated, came_true = _bins(shares, observed)
+    return float(np.abs(came_true - stated).sum() / counts.sum())
+
+
+def calibration_table(shares: Floats, observed: npt.NDArray[np.int8]) -> list[dict[str, float]]:
+    """The bins of `calibration_error` that hold anything: bounds, statements in it, mean stated, share come true."""
+    counts, stated, came_true = _bins(shares, observed)
+    return [
+        {
+            "from": number / CALIBRATION_BINS,
+            "to": (number + 1) / CALIBRATION_BINS,
+            "policies": int(counts[number]),
+            "stated": float(stated[number] / counts[number]),
+            "came_true": float(came_true[number] / counts[number]),
+        }
+        for number in np.flatnonzero(counts).tolist()
+    ]
+
+
+def _bins(shares: Floats, observed: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
+    stated = shares.ravel()
+    came_true = (observed[:, None] == np.arange(len(RISK_CLASSES))).ravel().astype(np.float64)
+    bins = np.minimum((stated * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
+    sums = [np.bincount(bins, values, minlength=CALIBRATION_BINS).astype(np.float64) for values in (stated, came_true)]
+    return counts, sums[0], sums[1]

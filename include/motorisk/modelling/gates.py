@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from motorisk.domain.fairness import reason_against
 from motorisk.domain.gate import GateResult
 from motorisk.domain.policy import FEATURES
 from motorisk.domain.rating_plan import RatingPlan
 from motorisk.domain.risk import PROBABILITY_UNITS, RISK_CLASSES
-from motorisk.modelling.backtest import BacktestResult
+from motorisk.modelling.backtest import BacktestResult, standard_error
 from motorisk.modelling.configuration import GateThresholds
-from motorisk.modelling.evaluation import Evaluation
+from motorisk.modelling.evaluation import Evaluation, calibration_error
+from motorisk.modelling.segments import Segment
 from motorisk.modelling.snapshot import Snapshot
+from motorisk.modelling.tuning import CHAMPION, Entry
 from motorisk.scoring.pricing import Floats, Integers, contribution, estimate
 
 Z_95 = 1.96
@@ -22,10 +26,6 @@ DOMAIN_DRAWS = 20_000
 FAR = {"age": 120.0, "braking_distance": 500.0, "power": 5000.0, "miles": 2000.0}
 """Largest values that the numeric safety gate tries; all of them are plausible to the quote service."""
 
-AGE_BANDS, POWER_BANDS = (25.0, 32.0, 38.0, 50.0), (90.0, 130.0)
-MIN_EXPOSURE = 50
-"""Fewer policies than this in a segment say nothing about its bias."""
-CALIBRATION_BINS = 10
 WIGGLE = 0.5
 """Share of the spread by which a monotone term may fall at the ends of the data, where few policies are."""
 
@@ -57,16 +57,41 @@ def workshop_gates(training: Evaluation, holdout: Evaluation, thresholds: GateTh
 
 
 def backtest_gates(results: Sequence[BacktestResult], chosen: str) -> list[GateResult]:
-    """The chosen candidate beats the rules on the backtest: the upper end of the 95 % interval of the difference.
+    """The chosen candidate on the backtest against the rules and the champion, as ends of 95 % intervals.
 
-    None where the history is too short for a backtest, or the rules do not compete.
+    It beats the rules for certain: the upper end of the difference in log loss is at most nought. And the champion
+    does not beat it for certain: the lower end is. The champion competes as its way of training, trained again on what
+    was known then, since the version itself knows outcomes that the others must not know; most months that way is the
+    same and the difference nought. No gate against who does not compete.
     """
     found = {result.candidate: result for result in results}
-    if chosen not in found or "rules" not in found:
+    if chosen not in found:
         return []
-    difference = found[chosen].losses - found["rules"].losses
-    upper = float(difference.mean() + Z_95 * difference.std(ddof=1) / np.sqrt(len(difference)))
-    return [at_most("log loss against the rules", upper, 0.0)]
+    gates = []
+    if "rules" in found:
+        _, upper = _interval(found[chosen].losses - found["rules"].losses)
+        gates.append(at_most("log loss against the rules", upper, 0.0))
+    if CHAMPION in found:
+        lower, _ = _interval(found[chosen].losses - found[CHAMPION].losses)
+        gates.append(at_most("log loss against the champion", lower, 0.0))
+    return gates
+
+
+def _interval(difference: Floats) -> tuple[float, float]:
+    half = Z_95 * standard_error(difference)
+    return float(difference.mean()) - half, float(difference.mean()) + half
+
+
+def yardstick_gates(entries: Sequence[Entry], thresholds: GateThresholds) -> list[GateResult]:
+    """Yardsticks that learn tell what is attainable only if they can learn: measured in the months they learnt from."""
+    gates = []
+    for entry in entries:
+        if entry.in_time is not None:
+            accuracy, certainty = entry.in_time
+            name = f"{entry.candidate}, as a yardstick:"
+            gates.append(at_least(f"{name} accuracy", accuracy, thresholds.min_yardstick_accuracy))
+            gates.append(at_least(f"{name} certainty", certainty, thresholds.min_certainty))
+    return gates
 
 
 def directional_gates(plan: RatingPlan) -> list[GateResult]:
@@ -90,43 +115,24 @@ def directional_gates(plan: RatingPlan) -> list[GateResult]:
     ]
 
 
-def segment_gate(snapshot: Snapshot, residuals: Floats, limit: float) -> GateResult:
-    """The largest mean error on the risk index by age band, training and power band, as fine as exposure allows.
+def segment_gates(cells: Sequence[Segment], thresholds: GateThresholds) -> list[GateResult]:
+    """Segments of policies that the model had not seen: mean error on the risk index, and actual over expected.
 
-    `residuals` are (n,) observed less expected risk of policies that the model had not seen. What chance alone gives
-    a segment of its size (two standard errors) does not count.
+    What chance alone gives a segment of its size does not count.
     """
-    bands = [
-        np.digitize(snapshot.features["age"], AGE_BANDS),
-        snapshot.features["training"].astype(int),
-        np.digitize(snapshot.features["power"], POWER_BANDS),
+    return [
+        at_most("worst segment off by", max((cell.bias for cell in cells), default=0.0), thresholds.max_segment_error),
+        at_most(
+            "worst segment's high risks over expected",
+            max((cell.excess for cell in cells), default=0.0),
+            thresholds.max_segment_excess,
+        ),
     ]
-    shape = (len(AGE_BANDS) + 1, 2, len(POWER_BANDS) + 1)
-    worst = 0.0
-    # From coarse to fine, so that small portfolios are looked at too.
-    for depth in (1, 2, 3):
-        segments = np.ravel_multi_index(bands[:depth], shape[:depth])
-        for segment in np.unique(segments):
-            errors = residuals[segments == segment]
-            if len(errors) >= MIN_EXPOSURE:
-                chance = 2 * float(errors.std(ddof=1)) / np.sqrt(len(errors))
-                worst = max(worst, abs(float(errors.mean())) - float(chance))
-    return at_most("worst segment off by", worst, limit)
 
 
-def calibration_gate(
-    probabilities: Integers, observed: "np.ndarray[tuple[int], np.dtype[np.int8]]", limit: float
-) -> GateResult:
-    """Expected calibration error over all classes: how far stated probabilities are from what came true.
-
-    (n, 3) probabilities in units, (n,) observed class indices; ten bins of equal width (Naeini et al. 2015).
-    """
-    stated = (probabilities / PROBABILITY_UNITS).ravel()
-    came_true = (observed[:, None] == np.arange(len(RISK_CLASSES))).ravel()
-    bins = np.minimum((stated * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
-    gaps = np.bincount(bins, came_true - stated, minlength=CALIBRATION_BINS)
-    return at_most("calibration error", float(np.abs(gaps).sum() / counts.sum()), limit)
+def calibration_gate(probabilities: Integers, observed: npt.NDArray[np.int8], limit: float) -> GateResult:
+    """The calibration error of (n, 3) probabilities in units against (n,) observed class indices."""
+    return at_most("calibration error", calibration_error(probabilities / PROBABILITY_UNITS, observed), limit)
 
 
 def plan_gates(plan: RatingPlan, snapshot: Snapshot, folding_error: float) -> list[GateResult]:
@@ -145,6 +151,7 @@ def plan_gates(plan: RatingPlan, snapshot: Snapshot, folding_error: float) -> li
         at_most("plan differs from model by", folding_error, MAX_FOLDING_ERROR),
         at_most("answers that depend on the batch", differing, 0),
         at_most("inputs without a number for an answer", _without_number(plan), 0),
+        at_most("features that may not price", sum(reason_against(name) is not None for name in plan.terms), 0),
     ]
 
 

@@ -17,8 +17,11 @@ from psycopg2 import sql
 from sqlalchemy import Connection
 
 from motorisk.domain.calendar import DAYS_A_MONTH
-from motorisk.domain.policy import FEATURES, FLAGS
+from motorisk.domain.fairness import reason_against
+from motorisk.domain.policy import FEATURES
+from motorisk.domain.risk import CLASS_BOUNDS, RISK_CLASSES
 from motorisk.errors import InvalidData, NotEnoughData
+from motorisk.scoring.pricing import risk_classes
 from motorisk.warehouse.arrow import FEATURE_COLUMNS, FEATURE_TYPES, read_batches
 from motorisk.warehouse.copying import copy_out
 
@@ -27,6 +30,9 @@ LARGEST_NUMBER = 1e9
 
 MIN_ROWS = 200
 """Fewer matured policies than this cannot carry a spline model, nor its gates."""
+
+MAX_SHARE_OF_COPIES = 0.01
+"""Rounded figures may coincide; more than this was loaded twice."""
 
 # Policies and outcomes known on the date; of these the newest months, because they resemble tomorrow's most.
 _QUERY = sql.SQL(
@@ -104,13 +110,28 @@ class Snapshot:
             )
         if len(set(self.policy_ids)) != len(self):
             raise InvalidData("the snapshot holds a policy twice")
+        for name in self.features:
+            if reason := reason_against(name):
+                raise InvalidData(f"{name} may not price policies: it {reason}")
         for name, values in (*self.features.items(), ("risk", self.risk)):
             if not np.isfinite(values).all():
                 raise InvalidData(f"{name} is not a finite number in some policies of the snapshot")
             if np.abs(values).max() > LARGEST_NUMBER:
                 raise InvalidData(f"{name} is larger than {LARGEST_NUMBER:g} in some policies of the snapshot")
-            if name not in FLAGS and np.ptp(values) == 0:
-                raise InvalidData(f"{name} is {values[0]:g} in every policy of the snapshot")
+            if np.ptp(values) == 0:
+                raise InvalidData(f"{name} is {values[0]:g} in every policy of the snapshot: nothing can be learnt")
+        classes = np.unique(risk_classes(self.risk, CLASS_BOUNDS))
+        if len(classes) == 1:
+            raise InvalidData(f"every policy of the snapshot is of class {RISK_CLASSES[classes[0]]}: nothing to tell")
+        copies = len(self) - len(np.unique(self._rows(), axis=0))
+        if copies > MAX_SHARE_OF_COPIES * len(self):
+            raise InvalidData(
+                f"{copies:,} of {len(self):,} policies are copies of others (same start, features and outcome): "
+                "they would count several times"
+            )
+
+    def _rows(self) -> npt.NDArray[np.float64]:
+        return np.column_stack([self.effective_dates.astype(np.int64), *self.features.values(), self.risk])
 
     def save(self, folder: Path) -> Path:
         """Write to `folder/<digest>.parquet`, whole or not at all; an existing file stays."""

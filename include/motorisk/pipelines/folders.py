@@ -11,6 +11,11 @@ def snapshots(settings: Settings) -> Path:
     return settings.home / "snapshots"
 
 
+def backtests(settings: Settings) -> Path:
+    """What candidates bring to the competition, by the digest of the snapshot."""
+    return settings.home / "backtests"
+
+
 def drift_reports(settings: Settings, as_of: date) -> Path:
     """The drift reports of one as-of date."""
     return settings.home / "reports" / "drift" / as_of.isoformat()

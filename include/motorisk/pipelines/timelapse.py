@@ -19,7 +19,7 @@ from motorisk.errors import NotEnoughData
 from motorisk.modelling.candidates import CANDIDATES, PlanForecaster
 from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.evaluation import Evaluation, evaluate
-from motorisk.modelling.fitting import fit
+from motorisk.modelling.fitting import compete, fit
 from motorisk.modelling.snapshot import MIN_ROWS, Snapshot, read_matured
 from motorisk.monitoring.drift import measure_drift
 from motorisk.scoring.pricing import assess, risk_classes
@@ -86,7 +86,7 @@ def replay(
         progress(done, len(months))
         known = world.known_before(month)
         if done % train_every == 0 and known is not None:
-            trained = fit(known, configuration)
+            trained = fit(known, configuration, compete(known, configuration))
             if all(gate["passed"] for gate in trained.gates):
                 number = 1 if champion is None else champion.number + 1
                 reference = known.newest(configuration.window_months)

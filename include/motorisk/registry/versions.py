@@ -1,7 +1,7 @@
 """Model versions: registering, reading, and loading their rating plans verified."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ class ModelVersion:
     approved_by: str | None
     approved_at: datetime | None
     backtest: tuple[Mapping[str, Any], ...] = ()
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def failed_gates(self) -> tuple[GateResult, ...]:
@@ -69,6 +70,7 @@ def register(
     metrics: Mapping[str, float],
     gates: list[GateResult],
     backtest: Sequence[Mapping[str, Any]] = (),
+    evaluation: Mapping[str, Any] | None = None,
     parameters: Mapping[str, Any],
     provenance: Mapping[str, Any],
     trained_by: str,
@@ -76,7 +78,8 @@ def register(
     """Store a trained model as a candidate.
 
     Training the same snapshot the same way again gives the same digest: then the version that is there
-    already is returned, unless it was rejected.
+    already is returned, unless it was rejected. The gates that look at the champion may say something else by then;
+    what was said when the version was made stands.
     """
     lock_registry(connection)
     content = plan.to_json()
@@ -86,7 +89,7 @@ def register(
         .where(
             model_version.c.digest == digest,
             model_version.c.state != "rejected",
-            model_version.c.gates == gates,
+            model_version.c.parameters == dict(parameters),
         )
         .order_by(model_version.c.version.desc())
         .limit(1)
@@ -106,6 +109,7 @@ def register(
             "metrics": dict(metrics),
             "gates": gates,
             "backtest": [dict(row) for row in backtest],
+            "evaluation": dict(evaluation or {}),
             "parameters": dict(parameters),
             "provenance": dict(provenance),
             "trained_by": trained_by,

@@ -70,21 +70,28 @@ def _cubic(curve: PiecewiseCubic, x: Floats) -> Floats:
     return np.asarray(c0 + d * (c1 + d * (c2 + d * c3)))
 
 
-def _value(curve: PiecewiseCubic | tuple[float, float], x: Floats) -> Floats:
+def curve_value(curve: PiecewiseCubic | tuple[float, float], x: Floats) -> Floats:
+    """A level or a trend at (n,) feature values."""
     if isinstance(curve, PiecewiseCubic):
         return _cubic(curve, x)
     return np.where(x != 0, curve[1], curve[0])
 
 
-def _trend_time(plan: RatingPlan, effective_dates: Dates) -> Floats:
+def trend_time(plan: RatingPlan, effective_dates: Dates) -> Floats:
+    """Months from the plan's as-of date to each effective date, (n,), no farther than its trends go."""
     days = (effective_dates - np.datetime64(plan.as_of, "D")).astype("timedelta64[D]").astype(np.float64)
     return np.clip(days / DAYS_A_MONTH, *plan.trend_months)
 
 
+def spread(plan: RatingPlan, months: Floats) -> Floats:
+    """Standard deviation of the outcome at trend times `months`, (n,)."""
+    return np.asarray(plan.spread * np.exp(plan.spread_trend * months))
+
+
 def contribution(term: NumberTerm | FlagTerm, x: Floats, months: Floats) -> Floats:
     """A term's part of the risk index for feature values `x` at trend times `months`, both (n,)."""
-    level = _value(term.level, x)
-    return level if term.trend is None else level + months * _value(term.trend, x)
+    level = curve_value(term.level, x)
+    return level if term.trend is None else level + months * curve_value(term.trend, x)
 
 
 def class_probabilities(expected_risk: Floats, spread: float | Floats, bounds: tuple[float, float]) -> Integers:
@@ -102,14 +109,14 @@ def most_likely(probabilities: npt.NDArray[np.generic]) -> npt.NDArray[np.int8]:
 
 def estimate(plan: RatingPlan, features: Columns, effective_dates: Dates) -> Estimates:
     """The model's answers, also outside its support."""
-    months = _trend_time(plan, effective_dates)
+    months = trend_time(plan, effective_dates)
     expected_risk = plan.intercept + months * plan.intercept_trend
     contributions = {}
     for name in FEATURES:
         contributions[name] = contribution(plan.terms[name], features[name], months)
         expected_risk = expected_risk + contributions[name]
-    spread = plan.spread * np.exp(plan.spread_trend * months)
-    return Estimates(expected_risk, contributions, class_probabilities(expected_risk, spread, plan.class_bounds))
+    probabilities = class_probabilities(expected_risk, spread(plan, months), plan.class_bounds)
+    return Estimates(expected_risk, contributions, probabilities)
 
 
 def inside_support(plan: RatingPlan, features: Columns) -> npt.NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """The backtest: nobody knows more than was known, and the simpler of equals wins."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -7,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from motorisk.domain.calendar import add_months
-from motorisk.modelling.backtest import BacktestResult, backtest, choose, distance, origins
-from motorisk.modelling.candidates import CANDIDATES, Candidate, Forecaster
+from motorisk.modelling.backtest import BacktestResult, backtest, choose, distance, is_bridged, origins
+from motorisk.modelling.candidates import CANDIDATES, Candidate, Forecast, Forecaster
 from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.snapshot import Snapshot
-from motorisk.scoring.pricing import Columns, Dates, Integers
+from motorisk.scoring.pricing import Columns, Dates
 from motorisk.simulation.portfolio import Simulation, simulate
 
 CONFIGURATION = TrainingConfiguration()
@@ -25,7 +26,13 @@ def history(months: int, delay: int = 12, policies: int = 300, drift_until: int 
 
 
 def result(name: str, losses: list[float]) -> BacktestResult:
-    return BacktestResult(name, np.array(losses), np.ones(len(losses)))
+    n = len(losses)
+    return BacktestResult(name, np.arange(n), np.array(losses), np.ones(n), np.zeros(n), np.full((n, 3), 1 / 3), {})
+
+
+def results_of(snapshot: Snapshot, names: Sequence[str]) -> list[BacktestResult]:
+    found = [backtest(snapshot, CANDIDATES[name], CONFIGURATION) for name in names]
+    return [one for one in found if one is not None]
 
 
 def test_the_distance_is_from_the_newest_outcomes_to_the_month_to_be_priced() -> None:
@@ -46,7 +53,7 @@ def test_with_a_short_history_every_shorter_distance_stands_in() -> None:
 
 @pytest.mark.parametrize("months", [1, 2, 3])
 def test_too_few_months_give_no_backtest_and_the_simplest_candidate(months: int) -> None:
-    results = backtest(history(months), [CANDIDATES[name] for name in ADDITIVE], CONFIGURATION)
+    results = results_of(history(months), ADDITIVE)
     assert results == []
     assert choose(results, ADDITIVE) == "gam"
 
@@ -65,16 +72,17 @@ class _Watcher(Candidate):
         watcher = self
 
         class _Answer(Forecaster):
-            def probabilities(self, features: Columns, effective_dates: Dates) -> Integers:
+            def foretell(self, features: Columns, effective_dates: Dates) -> Forecast:
                 watcher.asked.append((snapshot.as_of, effective_dates))
-                return np.tile(np.array([30_000_000, 40_000_000, 30_000_000]), (len(effective_dates), 1))
+                n = len(effective_dates)
+                return Forecast(np.tile(np.array([30_000_000, 40_000_000, 30_000_000]), (n, 1)), np.full(n, 2.0))
 
         return _Answer()
 
 
 def test_no_candidate_sees_what_came_after() -> None:
     watcher = _Watcher()
-    backtest(history(18), [watcher], CONFIGURATION)
+    backtest(history(18), watcher, CONFIGURATION)
     assert watcher.trained
     for snapshot in watcher.trained:
         assert snapshot.effective_dates.max() <= np.datetime64(snapshot.as_of)
@@ -83,15 +91,38 @@ def test_no_candidate_sees_what_came_after() -> None:
 
 
 def test_all_candidates_are_compared_on_the_same_policies() -> None:
-    results = backtest(history(8), [CANDIDATES[name] for name in ("rules", *ADDITIVE)], CONFIGURATION)
+    snapshot = history(8)
+    results = results_of(snapshot, ("rules", *ADDITIVE))
     assert [found.candidate for found in results] == ["rules", "gam", "trend_gam"]
-    assert {len(found.losses) for found in results} == {5 * 300}
+    newest_five = np.flatnonzero(snapshot.month_numbers() >= snapshot.month_numbers().max() - 4)
+    for found in results:
+        assert sorted(found.rows) == newest_five.tolist()
+        assert len(found.losses) == len(found.hits) == len(found.expected_risk) == len(found.shares) == 5 * 300
+        assert found.shares.sum(axis=1) == pytest.approx(1.0)
+
+
+def test_what_was_foretold_stands_beside_the_policy_that_it_was_foretold_of() -> None:
+    snapshot = history(14, policies=400)
+    (found,) = results_of(snapshot, ["gam"])
+    assert np.corrcoef(found.expected_risk, snapshot.risk[found.rows])[0, 1] > 0.8
+
+
+def test_a_term_that_changes_is_missed_where_it_is_held_and_one_that_does_not_is_not() -> None:
+    (found,) = results_of(history(30, policies=500), ["trend_gam"])
+    missed = {name: float(losses.mean()) - found.log_loss for name, losses in found.without_trend.items()}
+    assert min(missed["training"], missed["age"]) > 0.05
+    assert max(missed[name] for name in ("power", "miles", "braking_distance", "emergency_braking")) < 0.02
+
+
+def test_a_history_bridges_the_delay_once_it_is_longer_than_the_delay_and_the_months_compared() -> None:
+    assert not is_bridged(history(20, policies=20), CONFIGURATION)
+    assert is_bridged(history(21, policies=20), CONFIGURATION)
+    assert not is_bridged(history(2, policies=20), CONFIGURATION)
 
 
 def test_a_drifting_world_needs_trends_and_a_still_one_does_not() -> None:
-    competing = [CANDIDATES[name] for name in ADDITIVE]
     for drift_until, expected in ((None, "trend_gam"), (0, "gam")):
-        results = backtest(history(14, policies=800, drift_until=drift_until), competing, CONFIGURATION)
+        results = results_of(history(14, policies=800, drift_until=drift_until), ADDITIVE)
         assert choose(results, ADDITIVE) == expected
 
 
@@ -112,7 +143,9 @@ def test_yardsticks_never_win() -> None:
 def test_every_candidate_foretells_whole_probabilities(name: str) -> None:
     snapshot = history(2, policies=300)
     forecaster = CANDIDATES[name].fit(snapshot, TrainingConfiguration(neurons=5))
-    found = forecaster.probabilities(snapshot.features, snapshot.effective_dates)
+    found, expected = forecaster.foretell(snapshot.features, snapshot.effective_dates)
     assert found.shape == (600, 3)
     assert (found.sum(axis=1) == 100_000_000).all()
     assert (found >= 0).all()
+    assert expected.shape == (600,)
+    assert abs(float(expected.mean() - snapshot.risk.mean())) < 0.3

@@ -43,7 +43,7 @@ def test_the_configuration_in_force_states_every_value() -> None:
 
 def test_without_a_file_the_defaults_hold() -> None:
     found = load_configuration(None)
-    assert found.candidates == ("rules", "gam", "trend_gam")
+    assert found.candidates == ("rules", "gam", "trend_gam", "classifier", "boosting", "neural_net")
     assert (found.knots, found.window_months, found.folds, found.seed) == (10, 3, 5, 0)
     assert found.gates.model_dump() == {
         "min_accuracy": 0.85,
@@ -51,8 +51,12 @@ def test_without_a_file_the_defaults_hold() -> None:
         "max_share_difference": 0.05,
         "min_certainty": 0.75,
         "max_certainty": 0.99,
+        "min_yardstick_accuracy": 0.75,
         "max_calibration_error": 0.05,
         "max_segment_error": 0.15,
+        "max_segment_excess": 0.25,
+        "max_price_shock": 0.5,
+        "max_quote_milliseconds": 1.0,
     }
 
 

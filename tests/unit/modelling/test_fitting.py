@@ -1,6 +1,7 @@
 """Training on simulated months, measured against what nobody could do better."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -15,20 +16,26 @@ from motorisk.domain.risk import CLASS_BOUNDS, PROBABILITY_UNITS, RISK_CLASSES
 from motorisk.errors import InvalidData, NotEnoughData
 from motorisk.modelling.configuration import GateThresholds, TrainingConfiguration
 from motorisk.modelling.evaluation import Evaluation, evaluate
-from motorisk.modelling.fitting import TrainedModel, fit
+from motorisk.modelling.fitting import TrainedModel, compete
+from motorisk.modelling.fitting import fit as fit_entries
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.scoring.pricing import assess, risk_classes
 from motorisk.simulation.portfolio import expected_risk, noise_spread
 
 Months = Callable[..., Snapshot]
 SEEDS = [1, 2, 3]
-SMALL = TrainingConfiguration(knots=4, folds=2)
+FEW = TrainingConfiguration(candidates=("rules", "gam", "trend_gam"))
+SMALL = FEW.model_copy(update={"knots": 4, "folds": 2})
+
+
+def fit(snapshot: Snapshot, configuration: TrainingConfiguration) -> TrainedModel:
+    return fit_entries(snapshot, configuration, compete(snapshot, configuration))
 
 
 @pytest.fixture(scope="module")
 def trained(snapshot_of_month: Months) -> dict[int, TrainedModel]:
     """By seed: a model trained on the world's month 0."""
-    return {seed: fit(snapshot_of_month(0, seed=seed), TrainingConfiguration()) for seed in SEEDS}
+    return {seed: fit(snapshot_of_month(0, seed=seed), FEW) for seed in SEEDS}
 
 
 def digest(plan: RatingPlan) -> str:
@@ -104,13 +111,13 @@ def test_hold_out_figures_are_not_of_policies_that_the_model_has_seen(snapshot_o
     shuffled = np.random.default_rng(5).permutation(snapshot.risk)
     table = snapshot.to_table()
     noise = Snapshot.of_table(snapshot.as_of, table.set_column(table.column_names.index("risk"), "risk", [shuffled]))
-    metrics = fit(noise, TrainingConfiguration(knots=20)).metrics
+    metrics = fit(noise, FEW.model_copy(update={"knots": 20})).metrics
     assert metrics["accuracy"] < np.bincount(classes(noise)).max() / 300 + 0.05
     assert metrics["rmse"] > np.std(noise.risk) * 0.98
 
 
 def test_thresholds_of_the_configuration_decide_the_gates(snapshot_of_month: Months) -> None:
-    strict = TrainingConfiguration(folds=2, gates=GateThresholds(min_accuracy=0.99))
+    strict = FEW.model_copy(update={"folds": 2, "gates": GateThresholds(min_accuracy=0.99)})
     failed = {gate["name"] for gate in fit(snapshot_of_month(0), strict).gates if not gate["passed"]}
     assert failed == {"training accuracy", "hold-out accuracy"}
 
@@ -168,17 +175,39 @@ def test_a_policy_that_stands_twice_is_refused(snapshot_of_month: Months) -> Non
         fit(twice, SMALL)
 
 
-def test_a_portfolio_without_any_safety_training_can_be_trained_on(snapshot_of_month: Months) -> None:
+def test_a_flag_that_is_the_same_everywhere_is_refused_too(snapshot_of_month: Months) -> None:
     table = snapshot_of_month(0).to_table()
     nobody = table.filter(pa.compute.equal(table["training"], 0.0))
-    plan = fit(Snapshot.of_table(date(2025, 2, 1), nobody), SMALL).plan
-    assert tuple(plan.support["training"]) == (0.0, 0.0)
-    assert plan.terms["training"].level == pytest.approx((0.0, 0.0), abs=1e-9)
+    with pytest.raises(InvalidData, match=r"^training is 0 in every policy"):
+        fit(Snapshot.of_table(date(2025, 2, 1), nobody), SMALL)
+
+
+def test_a_single_class_is_refused_by_its_name(snapshot_of_month: Months) -> None:
+    table = snapshot_of_month(0).to_table()
+    low = table.filter(pa.compute.less(table["risk"], 1.0))
+    with pytest.raises(InvalidData, match="every policy of the snapshot is of class low"):
+        fit(Snapshot.of_table(date(2025, 2, 1), low), SMALL)
+
+
+def test_policies_loaded_twice_under_other_numbers_are_refused_with_their_count(snapshot_of_month: Months) -> None:
+    table = snapshot_of_month(0).to_table()
+    copies = table.slice(0, 100)
+    renamed = copies.set_column(0, "policy_id", [[f"again {number}" for number in range(100)]])
+    again = Snapshot.of_table(date(2025, 2, 1), pa.concat_tables([table, renamed]))
+    with pytest.raises(InvalidData, match="100 of 1,600 policies are copies of others"):
+        fit(again, SMALL)
+
+
+def test_a_feature_that_stands_for_what_may_not_price_is_refused(snapshot_of_month: Months) -> None:
+    snapshot = snapshot_of_month(0)
+    with_gender = replace(snapshot, features={**snapshot.features, "driver_gender": snapshot.features["training"]})
+    with pytest.raises(InvalidData, match="driver_gender may not price policies: it stands for the driver's gender"):
+        fit(with_gender, SMALL)
 
 
 def test_the_least_snapshot_carries_a_model_of_the_default_configuration(snapshot_of_month: Months) -> None:
     least = Snapshot.of_table(date(2025, 2, 1), snapshot_of_month(0).to_table().slice(0, 200))
-    model = fit(least, TrainingConfiguration())
+    model = fit(least, FEW)
     assert model.plan.terms.keys() == FEATURES.keys()
     assert model.metrics["accuracy"] > max(np.bincount(classes(least), minlength=len(RISK_CLASSES))) / 200
 
@@ -198,6 +227,6 @@ def test_a_single_odd_policy_does_not_break_training_without_being_named(
     values[7] = single
     odd = Snapshot.of_table(date(2025, 2, 1), table.set_column(table.column_names.index(name), name, pa.array(values)))
     try:
-        fit(odd, TrainingConfiguration())
+        fit(odd, FEW)
     except InvalidData as refusal:
         assert name in str(refusal)  # noqa: PT017 - training on it is as good an answer

@@ -9,6 +9,7 @@ import pytest
 
 from motorisk.domain.gate import GateResult
 from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic
+from motorisk.domain.risk import CLASS_BOUNDS
 from motorisk.modelling.backtest import BacktestResult
 from motorisk.modelling.candidates import Gam, PlanForecaster
 from motorisk.modelling.configuration import GateThresholds, TrainingConfiguration
@@ -20,10 +21,14 @@ from motorisk.modelling.gates import (
     calibration_gate,
     directional_gates,
     plan_gates,
-    segment_gate,
+    segment_gates,
     workshop_gates,
+    yardstick_gates,
 )
+from motorisk.modelling.segments import segments
 from motorisk.modelling.snapshot import Snapshot
+from motorisk.modelling.tuning import CHAMPION, Entry
+from motorisk.scoring.pricing import Floats, class_probabilities
 
 # Figures that are exact in binary, so that a threshold can be met exactly.
 THRESHOLDS = GateThresholds(
@@ -193,17 +198,26 @@ def test_an_emergency_brake_that_raises_the_risk_is_noticed_also_where_only_its_
         assert [gate["name"] for gate in gates if not gate["passed"]] == ["risk rises with emergency brake by"]
 
 
-def test_a_segment_that_is_priced_wrongly_is_noticed_where_it_is_large_enough(snapshot: Snapshot) -> None:
+def missed_segments(snapshot: Snapshot, error: Floats) -> list[str]:
+    """Gates missed by a model that is off by `error` beside noise of 0.4, and knows about the noise."""
     noise = np.random.default_rng(1).normal(0, 0.4, len(snapshot))
-    assert segment_gate(snapshot, noise, 0.15)["passed"]
+    expected = snapshot.risk - noise - error
+    cells = segments(snapshot, expected, class_probabilities(expected, 0.4, CLASS_BOUNDS))
+    return [gate["name"] for gate in segment_gates(cells, GateThresholds()) if not gate["passed"]]
+
+
+def test_a_segment_that_is_priced_wrongly_is_noticed_where_it_is_large_enough(snapshot: Snapshot) -> None:
+    assert missed_segments(snapshot, np.zeros(len(snapshot))) == []
     old = snapshot.features["age"] > 50
-    assert not segment_gate(snapshot, noise + 0.5 * old, 0.15)["passed"]
-    few = np.flatnonzero(old)[:20]
-    spoilt = noise.copy()
-    spoilt[few] += 5.0
+    assert missed_segments(snapshot, 0.5 * old)[0] == "worst segment off by"
     alone = np.zeros(len(snapshot), dtype=bool)
-    alone[few] = True
-    assert segment_gate(snapshot.where(alone), spoilt[alone], 0.15)["passed"]
+    alone[np.flatnonzero(old)[:20]] = True
+    assert missed_segments(snapshot.where(alone), np.full(20, 5.0)) == []
+
+
+def test_high_risks_that_were_not_expected_are_noticed_in_their_segment(snapshot: Snapshot) -> None:
+    young = snapshot.features["age"] < 25
+    assert "worst segment's high risks over expected" in missed_segments(snapshot, 0.8 * young)
 
 
 def test_stated_probabilities_that_do_not_come_true_are_noticed() -> None:
@@ -215,12 +229,36 @@ def test_stated_probabilities_that_do_not_come_true_are_noticed() -> None:
     assert not calibration_gate(boastful, observed, 0.05)["passed"]
 
 
+def result(name: str, losses: Floats) -> BacktestResult:
+    n = len(losses)
+    return BacktestResult(name, np.arange(n), losses, np.ones(n), np.zeros(n), np.full((n, 3), 1 / 3), {})
+
+
 def test_a_model_no_better_than_the_rules_is_noticed() -> None:
     noise = np.random.default_rng(3).normal(1, 0.5, 1000)
-    rules = BacktestResult("rules", noise, np.ones(1000))
-    better, alike = (BacktestResult("gam", noise - gain, np.ones(1000)) for gain in (0.1, 0.0))
+    rules = result("rules", noise)
+    better, alike = (result("gam", noise - gain) for gain in (0.1, 0.0))
     assert backtest_gates([rules, better], "gam")[0]["passed"]
-    worse = BacktestResult("gam", noise[::-1] + 0.01, np.ones(1000))
+    worse = result("gam", noise[::-1] + 0.01)
     assert not backtest_gates([rules, worse], "gam")[0]["passed"]
     assert backtest_gates([rules, alike], "gam")[0]["value"] == 0.0
     assert backtest_gates([better], "gam") == []
+
+
+def test_a_model_that_the_champion_beats_for_certain_is_noticed() -> None:
+    noise = np.random.default_rng(3).normal(1, 0.5, 1000)
+    champion = result(CHAMPION, noise)
+    for name, losses, passed in (("better", -0.1, True), ("alike", 0.0, True), ("worse", 0.1, False)):
+        (gate,) = backtest_gates([champion, result("gam", noise + losses)], "gam")
+        assert (gate["name"], gate["passed"]) == ("log loss against the champion", passed), name
+    hardly = result("gam", noise[::-1] + 0.001)
+    assert backtest_gates([champion, hardly], "gam")[0]["passed"]
+
+
+def test_a_yardstick_that_cannot_learn_is_noticed() -> None:
+    able = Entry("boosting", TrainingConfiguration(), None, in_time=(0.80, 0.85))
+    unable = Entry("neural_net", TrainingConfiguration(), None, in_time=(0.87, 0.70))
+    without = Entry("rules", TrainingConfiguration(), None)
+    gates = yardstick_gates([able, unable, without], GateThresholds())
+    assert [gate["name"] for gate in gates if not gate["passed"]] == ["neural_net, as a yardstick: certainty"]
+    assert len(gates) == 4

@@ -276,12 +276,13 @@ def test_a_number_that_never_varies_is_refused_by_its_name(snapshot: Snapshot, n
     constant = with_column(snapshot, name, np.full(len(snapshot), 40.5))
     with pytest.raises(InvalidData) as refusal:
         constant.require_trainable()
-    assert str(refusal.value) == f"{name} is 40.5 in every policy of the snapshot"
+    assert str(refusal.value) == f"{name} is 40.5 in every policy of the snapshot: nothing can be learnt"
 
 
 @pytest.mark.parametrize("name", FLAGS)
-def test_a_flag_may_be_the_same_everywhere(snapshot: Snapshot, name: str) -> None:
-    with_column(snapshot, name, np.zeros(len(snapshot))).require_trainable()
+def test_a_flag_that_never_varies_is_refused_by_its_name(snapshot: Snapshot, name: str) -> None:
+    with pytest.raises(InvalidData, match=f"{name} is 0 in every policy"):
+        with_column(snapshot, name, np.zeros(len(snapshot))).require_trainable()
 
 
 def test_outcomes_that_never_vary_are_refused(snapshot: Snapshot) -> None:
