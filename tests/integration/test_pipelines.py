@@ -34,7 +34,7 @@ from motorisk.warehouse.tables import drift_metric, drift_run, outcome, performa
 
 START = date(2023, 1, 1)
 END_OF_MONTH_0 = date(2023, 1, 31)
-CONFIGURATION = TrainingConfiguration()
+CONFIGURATION = TrainingConfiguration(candidates=("rules", "gam", "trend_gam"), search_trials=0)
 
 
 @pytest.fixture
