@@ -1,7 +1,7 @@
 """Model versions: registering, reading, and loading their rating plans verified."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ class ModelVersion:
     approved_by: str | None
     approved_at: datetime | None
     backtest: tuple[Mapping[str, Any], ...] = ()
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def failed_gates(self) -> tuple[GateResult, ...]:
@@ -69,6 +70,7 @@ def register(
     metrics: Mapping[str, float],
     gates: list[GateResult],
     backtest: Sequence[Mapping[str, Any]] = (),
+    evaluation: Mapping[str, Any] | None = None,
     parameters: Mapping[str, Any],
     provenance: Mapping[str, Any],
     trained_by: str,
@@ -106,6 +108,7 @@ def register(
             "metrics": dict(metrics),
             "gates": gates,
             "backtest": [dict(row) for row in backtest],
+            "evaluation": dict(evaluation or {}),
             "parameters": dict(parameters),
             "provenance": dict(provenance),
             "trained_by": trained_by,

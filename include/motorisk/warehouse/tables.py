@@ -62,6 +62,7 @@ model_version = Table(
     Column("metrics", JSONB, nullable=False),
     Column("gates", JSONB, nullable=False),
     Column("backtest", JSONB, nullable=False),
+    Column("evaluation", JSONB, nullable=False),
     Column("parameters", JSONB, nullable=False),
     Column("provenance", JSONB, nullable=False),
     Column("trained_by", Text, nullable=False),

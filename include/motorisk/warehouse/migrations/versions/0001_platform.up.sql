@@ -43,6 +43,7 @@ CREATE TABLE motorisk.model_version (
     metrics jsonb NOT NULL,
     gates jsonb NOT NULL,
     backtest jsonb NOT NULL DEFAULT '[]',
+    evaluation jsonb NOT NULL DEFAULT '{}',
     parameters jsonb NOT NULL,
     provenance jsonb NOT NULL,
     trained_by text NOT NULL,
