@@ -48,6 +48,7 @@ with DAG(
         from motorisk.pipelines.card import card_of
         from motorisk.registry.versions import get
         from motorisk_airflow.opening import warehouse
+        from motorisk_airflow.pages import form
         from motorisk_airflow.runs import offered_version
 
         version = offered_version(get_current_context(), VALIDATED)
@@ -55,7 +56,7 @@ with DAG(
             state = get(connection, version).state
             if state != "validated":
                 raise AirflowSkipException(f"version {version} is {state}")
-            return {"version": version, "card": card_of(connection, version)}
+            return {"version": version, "card": form(card_of(connection, version), version)}
 
     decide = HITLOperator(
         task_id="decide",

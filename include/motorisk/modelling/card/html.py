@@ -16,12 +16,15 @@ from motorisk.modelling.card.wording import number, said, whole
 from motorisk.registry.versions import ModelVersion
 
 _FIGURE = re.compile(r"[+−-]?\d[\d.,]*( %)?( ± .*)?( \[.*\])?|–|")
-_IMAGE_COLOURS = re.compile(r":root \{[^{}]*\}|@media \(prefers-color-scheme: dark\) \{\s*:root \{[^{}]*\}\s*\}")
+
+
+def _style_sheet(name: str) -> str:
+    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=1)
 def _css() -> str:
-    return (files(__package__) / "templates" / "page.css").read_text(encoding="utf-8")
+    return _style_sheet("colours.css") + _style_sheet("page.css")
 
 
 def _policy(css: str) -> str:
@@ -72,6 +75,6 @@ def notice_page(title: str, sentence: str, link: tuple[str, str] | None = None) 
 
 def panel_image(panel: Panel) -> tuple[str, str]:
     """A panel as an SVG file of its own, with paper and colours, and its Content-Security-Policy."""
-    css = "".join(_IMAGE_COLOURS.findall(_css())) + " svg { background: var(--paper); font-family: sans-serif; }"
+    css = _style_sheet("colours.css") + "svg { background: var(--paper); font-family: sans-serif; }"
     head, body = panel_svg(panel).split(">", 1)
     return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{css}</style>{body}', _policy(css)
