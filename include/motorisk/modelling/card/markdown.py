@@ -7,7 +7,7 @@ from motorisk.modelling.card.structure import Card, Facts, Panel, Part, Plots, S
 
 PLOTS_A_ROW = 2
 _MARKS = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
-_BLOCKS = re.compile(r"^(?=[#+=-])|(?<=^\d)(?=[.)])")
+_BLOCKS = re.compile(r"^(\d*)(?=[.)](?:\s|$)|[-+](?:[\s-]|$)|#{1,6}(?:\s|$)|=+\s*$)")
 # Renderers make links of bare addresses; a word joiner, which shows nothing, keeps these plain text.
 _ADDRESSES = re.compile(r"(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=\w)(?=@\w)", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
@@ -18,7 +18,7 @@ Address = Callable[[Panel], str]
 def escaped(text: str) -> str:
     """Plain text that stays plain text in Markdown."""
     quiet = _MARKS.sub(lambda mark: f"\\{mark.group()}", text)
-    return _ADDRESSES.sub(_WORD_JOINER, _BLOCKS.sub(r"\\", quiet))
+    return _ADDRESSES.sub(_WORD_JOINER, _BLOCKS.sub(r"\1\\", quiet))
 
 
 def to_markdown(card: Card, *, plots: Address | None = None, page: str | None = None) -> str:
