@@ -1,58 +1,21 @@
 """The card of a registered version: whom it stands beside, and who decided."""
 
 import json
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
-from motorisk.domain.gate import GateResult
-from motorisk.domain.policy import FEATURES
-from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
 from motorisk.errors import UnknownVersion
 from motorisk.modelling.card.html import card_page
 from motorisk.modelling.card.markdown import to_markdown
 from motorisk.modelling.card.structure import Card
 from motorisk.pipelines.card import card_of
 from motorisk.registry import transitions
-from motorisk.registry.versions import register
 
+Offer = Callable[..., int]
 FACTS = json.loads((Path(__file__).parents[1] / "data" / "evaluation.json").read_text())
-
-
-def offer(warehouse: Engine, intercept: float, evaluation: Mapping[str, Any] | None = None) -> int:
-    """Register and validate a version."""
-    line = PiecewiseCubic(breakpoints=(50.0,), coefficients=((0.0, 0.01, 0.0, 0.0), (0.0, 0.01, 0.0, 0.0)))
-    plan = RatingPlan(
-        candidate="gam",
-        as_of=date(2024, 1, 31),
-        snapshot_digest="a" * 64,
-        intercept=intercept,
-        spread=0.4,
-        class_bounds=(1.0, 3.0),
-        terms={
-            name: FlagTerm(level=(0.0, -1.0), average=-0.3) if feature.is_flag else NumberTerm(level=line, average=0.0)
-            for name, feature in FEATURES.items()
-        },
-        support={name: Support(0.0, 1.0 if FEATURES[name].is_flag else 100.0) for name in FEATURES},
-    )
-    with warehouse.begin() as connection:
-        registered = register(
-            connection,
-            plan,
-            rows=1500,
-            metrics={"accuracy": 0.9, "log_loss": 0.2},
-            gates=[GateResult(name="accuracy", value=0.9, rule=">=", threshold=0.85, passed=True)],
-            backtest=FACTS["backtest"],
-            evaluation=evaluation,
-            parameters={"knots": 10},
-            provenance={},
-            trained_by="tess",
-        )
-        return transitions.validate(connection, registered.version, by="tess").version
 
 
 def card(warehouse: Engine, version: int) -> Card:
@@ -69,11 +32,11 @@ def approve(warehouse: Engine, version: int, comment: str | None = None) -> None
         transitions.approve(connection, version, by="uma", comment=comment)
 
 
-def test_the_first_version_stands_alone(warehouse: Engine) -> None:
+def test_the_first_version_stands_alone(warehouse: Engine, offer: Offer) -> None:
     assert beside(warehouse, offer(warehouse, 1.0)) == "no champion"
 
 
-def test_who_decides_sees_whom_the_version_would_replace(warehouse: Engine) -> None:
+def test_who_decides_sees_whom_the_version_would_replace(warehouse: Engine, offer: Offer) -> None:
     first = offer(warehouse, 1.0)
     approve(warehouse, first)
     second = offer(warehouse, 2.0, {"champion": first})
@@ -83,7 +46,7 @@ def test_who_decides_sees_whom_the_version_would_replace(warehouse: Engine) -> N
     assert beside(warehouse, waiting) == f"version {second}"
 
 
-def test_a_decided_version_stands_beside_the_champion_of_its_day(warehouse: Engine) -> None:
+def test_a_decided_version_stands_beside_the_champion_of_its_day(warehouse: Engine, offer: Offer) -> None:
     first = offer(warehouse, 1.0, {"champion": None})
     approve(warehouse, first)
     second = offer(warehouse, 2.0, {"champion": first})
@@ -95,7 +58,7 @@ def test_a_decided_version_stands_beside_the_champion_of_its_day(warehouse: Engi
     assert beside(warehouse, unrecorded) == "no champion"
 
 
-def test_a_card_tells_who_approved_and_why(warehouse: Engine) -> None:
+def test_a_card_tells_who_approved_and_why(warehouse: Engine, offer: Offer) -> None:
     version = offer(warehouse, 1.0, FACTS["evaluation"] | {"champion": None})
     approve(warehouse, version, "fair for the <young> | & cheap")
     decided = card(warehouse, version)
@@ -105,7 +68,7 @@ def test_a_card_tells_who_approved_and_why(warehouse: Engine) -> None:
     assert "<td>fair for the &lt;young&gt; | &amp; cheap</td>" in card_page(decided)
 
 
-def test_an_evaluation_comes_back_from_the_database_as_it_went_in(warehouse: Engine) -> None:
+def test_an_evaluation_comes_back_from_the_database_as_it_went_in(warehouse: Engine, offer: Offer) -> None:
     version = offer(warehouse, 1.0, FACTS["evaluation"] | {"champion": None})
     markdown = to_markdown(card(warehouse, version))
     assert "| no | below 25 | over 130 | 879 | 4.19 | 4.16 | 967 | 738.4 | **1.31** |" in markdown
