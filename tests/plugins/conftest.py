@@ -47,7 +47,7 @@ class Platform:
         return client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def platform(postgres: str, offer: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The running server; the second version waits to be decided."""
     maintenance = create_engine(postgres.format(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)

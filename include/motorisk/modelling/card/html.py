@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from motorisk.modelling.card.plots import panel_svg
-from motorisk.modelling.card.structure import Card, Facts, Panel, Plots, Strong, Table, Text
+from motorisk.modelling.card.structure import Alarm, Card, Facts, Panel, Plots, Strong, Table, Text
 from motorisk.modelling.card.wording import number, said, whole
 from motorisk.registry.versions import ModelVersion
 
@@ -42,7 +42,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("motorisk.modelling.card"), autoescape=True, undefined=StrictUndefined
     )
-    kinds = {"text": Text, "facts": Facts, "table": Table, "plots": Plots, "strong": Strong}
+    kinds = {"text": Text, "facts": Facts, "table": Table, "plots": Plots, "strong": Strong, "alarm": Alarm}
     environment.tests |= {name: _is_a(kind) for name, kind in kinds.items()} | {"figures": _are_figures}
     environment.filters |= {"svg": lambda panel: Markup(panel_svg(panel)), "whole": whole, "number": number}  # noqa: S704
     environment.globals |= {"css": Markup(_css()), "policy": content_security_policy()}  # noqa: S704

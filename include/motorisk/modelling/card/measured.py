@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from motorisk.domain.policy import FEATURES
-from motorisk.modelling.card.structure import Part, Section, Strong, Table, Text
+from motorisk.modelling.card.structure import Alarm, Part, Section, Table, Text
 from motorisk.modelling.card.wording import number, percent, said, setting, whole
 
 Row = Mapping[str, Any]
@@ -51,7 +51,7 @@ def segments(rows: Sequence[Row] | None) -> Section:
 
 def _ratio(value: float | None) -> str:
     shown = number(value, ".2f")
-    return shown if value is None or abs(value - 1) <= CLEARLY_OFF else Strong(shown)
+    return shown if value is None or abs(value - 1) <= CLEARLY_OFF else Alarm(shown)
 
 
 def calibration(rows: Sequence[Row] | None) -> Section:

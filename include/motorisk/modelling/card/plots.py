@@ -53,7 +53,7 @@ def _draw(panel: Panel) -> str:
         {"svg.fonttype": "none", "svg.hashsalt": panel.name, "font.size": 9, "axes.unicode_minus": True}
     ):
         figure = Figure(figsize=(WIDTH, HEIGHT))
-        figure.subplots_adjust(left=0.16, right=0.97, top=0.91, bottom=0.33)
+        figure.subplots_adjust(left=0.2, right=0.97, top=0.91, bottom=0.33)
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         _plot(axes, panel)

@@ -10,6 +10,12 @@ LineStyle = Literal["now", "later", "last", "champion"]
 
 
 class Strong(str):
+    """Text that stands out."""
+
+    __slots__ = ()
+
+
+class Alarm(Strong):
     """Text that must not be overlooked."""
 
     __slots__ = ()

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from motorisk.modelling.card.structure import Strong
+from motorisk.modelling.card.structure import Alarm
 
 UNKNOWN = "–"
 _DIRECTIONS = {*"\u200e\u200f\u061c", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
@@ -58,7 +58,7 @@ def setting(value: Any) -> str:
 
 def verdict(passed: bool) -> str:
     """Of a gate."""
-    return "passed" if passed else Strong("missed")
+    return "passed" if passed else Alarm("missed")
 
 
 def listed(names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from motorisk.domain.policy import FEATURES
 from motorisk.domain.rating_plan import RatingPlan
-from motorisk.modelling.card.structure import Card, Facts, Panel, Plots, Section, Strong, Table, Text
+from motorisk.modelling.card.structure import Alarm, Card, Facts, Panel, Plots, Section, Table, Text
 from motorisk.modelling.card.wording import said
 from motorisk.registry.versions import ModelVersion
 
@@ -54,7 +54,7 @@ def test_missed_gates_stand_out(card: Card, make_card: MakeCard, model: ModelVer
     passed, missed = table(card, "Gates").rows
     assert passed == ("hold-out accuracy", "0.914", ">= 0.85", "passed")
     assert missed[-1] == "missed"
-    assert isinstance(missed[-1], Strong)
+    assert isinstance(missed[-1], Alarm)
     assert texts(make_card(gates=model.gates[:1]), "Gates") == "All passed."
 
 
@@ -136,7 +136,7 @@ def test_relativities_stand_beside_the_champions(card: Card, make_card: MakeCard
 def test_segments_come_in_the_order_of_features_and_point_at_what_is_off(card: Card) -> None:
     shown = table(card, "Segments")
     assert shown.headings[:3] == ("training", "age", "power")
-    pointed_at = [row for row in shown.rows if isinstance(row[-1], Strong)]
+    pointed_at = [row for row in shown.rows if isinstance(row[-1], Alarm)]
     assert [(row[:3], row[-1]) for row in pointed_at] == [(("no", "below 25", "over 130"), "1.31")]
 
 
