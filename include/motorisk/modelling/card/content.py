@@ -67,7 +67,12 @@ def _gates(model: ModelVersion) -> Section:
     missed = [gate["name"] for gate in model.failed_gates]
     summary = f"Missed: {listed([said(name) for name in missed])}." if missed else "All passed."
     rows = tuple(
-        (said(gate["name"]), f"{gate['value']:.4g}", f"{gate['rule']} {gate['threshold']:.4g}", verdict(gate["passed"]))
+        (
+            said(gate["name"]),
+            number(gate["value"], ".4g"),
+            f"{gate['rule']} {gate['threshold']:.4g}",
+            verdict(gate["passed"]),
+        )
         for gate in model.gates
     )
     return Section("Gates", (Text(summary), Table(("gate", "value", "must be", "verdict"), rows)))
