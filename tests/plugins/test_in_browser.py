@@ -121,6 +121,8 @@ def test_a_card_fits_a_phone_in_light_and_dark(
     ink = lines.evaluate("text => getComputedStyle(text).fill")
     assert (ink == "rgb(27, 31, 36)") == (scheme == "light")
     page.screenshot(path=tmp_path / f"card-{scheme}.png", full_page=True)
+    page.emulate_media(media="print")
+    assert brightness(page) == 255
 
 
 def test_the_form_shows_the_plots_and_the_answer_is_recorded(

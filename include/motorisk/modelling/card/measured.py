@@ -76,10 +76,7 @@ def price_impact(impact: Row | None, version: int) -> Section:
     """How premiums change against the champion's, and who loses most."""
     heading = "Price impact"
     if not impact:
-        return Section(
-            heading,
-            (Text("No prices were compared: there was no champion, or it was not recorded with this version."),),
-        )
+        return Section(heading, (Text("No prices were compared when this version was trained: it may be the first."),))
     champion = impact.get("champion")
     summary = (
         f"Net premiums of {whole(impact.get('policies'))} policies, tariff {said(impact.get('tariff') or 'unknown')}, "
@@ -120,7 +117,7 @@ def explainability(found: Row | None) -> Section:
     """What a black box would gain, and where."""
     heading = "What being explainable costs"
     if not found or found.get("cost") is None:
-        return Section(heading, (Text("No black box competed as a yardstick."),))
+        return Section(heading, (Text("No black box was compared when this version was trained."),))
     yardstick, cost = said(found.get("yardstick") or "the yardstick"), found["cost"]
     error = "" if found.get("standard_error") is None else f" ± {found['standard_error']:.4f}"
     if cost > 0:

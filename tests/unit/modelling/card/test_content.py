@@ -169,7 +169,7 @@ def test_what_being_explainable_costs_is_told_with_its_doubt(make_card: MakeCard
     assert told() == "The yardstick boosting has a log loss lower by 0.0121 ± 0.0032, clearly more than chance."
     assert "which may be chance" in told(clearly=False)
     assert told(cost=-0.01).startswith("Nothing: the yardstick boosting has no lower log loss (0.0100")
-    assert told(cost=None) == "No black box competed as a yardstick."
+    assert told(cost=None) == "No black box was compared when this version was trained."
 
 
 def test_settings_are_those_that_the_search_settled_on(card: Card, make_card: MakeCard) -> None:
@@ -196,7 +196,7 @@ def test_a_card_without_an_evaluation_says_what_is_missing(make_card: MakeCard) 
         ("Segments", "Segments were not measured"),
         ("Calibration", "Calibration was not measured"),
         ("Backtest", "Too few months have matured"),
-        ("What being explainable costs", "No black box competed"),
+        ("What being explainable costs", "No black box was compared"),
         ("Gates", "checked by no gate"),
     ):
         assert sentence in texts(card, heading)
