@@ -1,5 +1,6 @@
 """What was measured on policies when the version was trained: segments, calibration, prices, and what is given up."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ from motorisk.modelling.card.wording import number, percent, said, setting, whol
 
 Row = Mapping[str, Any]
 _SEGMENT_FIGURES = ("policies", "observed_risk", "expected_risk", "actual_high", "expected_high", "actual_to_expected")
-CLEARLY_OFF = 0.2
-"""An actual-to-expected ratio farther than this from one is pointed at."""
+CLEARLY_OFF, BY_CHANCE = 0.2, 2.0
+"""An actual-to-expected ratio is pointed at where it is farther than this from one, and the numbers differ by more than
+so many standard deviations of a count (its variance is its expectation): small segments are off by chance."""
 LOSERS = 20
 
 
@@ -38,7 +40,7 @@ def segments(rows: Sequence[Row] | None) -> Section:
             number(row.get("expected_risk"), ".2f"),
             whole(row.get("actual_high")),
             number(row.get("expected_high"), ".1f"),
-            _ratio(row.get("actual_to_expected")),
+            _ratio(row.get("actual_to_expected"), row.get("actual_high"), row.get("expected_high")),
         )
         for row in rows
     )
@@ -49,9 +51,11 @@ def segments(rows: Sequence[Row] | None) -> Section:
     return Section(heading, (what, Table(headings, body)))
 
 
-def _ratio(value: float | None) -> str:
+def _ratio(value: float | None, actual: float | None, expected: float | None) -> str:
     shown = number(value, ".2f")
-    return shown if value is None or abs(value - 1) <= CLEARLY_OFF else Alarm(shown)
+    if value is None or actual is None or expected is None or abs(value - 1) <= CLEARLY_OFF:
+        return shown
+    return Alarm(shown) if abs(actual - expected) > BY_CHANCE * math.sqrt(expected) else shown
 
 
 def calibration(rows: Sequence[Row] | None) -> Section:

@@ -140,6 +140,18 @@ def test_segments_come_in_the_order_of_features_and_point_at_what_is_off(card: C
     assert [(row[:3], row[-1]) for row in pointed_at] == [(("no", "below 25", "over 130"), "1.31")]
 
 
+def test_small_segments_may_be_off_by_chance(make_card: MakeCard, model: ModelVersion) -> None:
+    def alarms(actual: int, expected: float) -> bool:
+        row = {**model.evaluation["segments"][0], "actual_high": actual, "expected_high": expected}
+        row["actual_to_expected"] = actual / expected
+        return isinstance(table(make_card(evaluation={"segments": [row]}), "Segments").rows[0][-1], Alarm)
+
+    assert not alarms(3, 1.5)
+    assert alarms(300, 150.0)
+    assert alarms(100, 150.0)
+    assert not alarms(1100, 1000.0)
+
+
 def test_price_impact_shows_the_distribution_and_the_worst_losers(card: Card) -> None:
     assert "16,898 policies" in texts(card, "Price impact")
     assert "+1.2 % on average, 4.0 % of the policies change by more than 20 %" in texts(card, "Price impact")
