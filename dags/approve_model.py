@@ -3,8 +3,9 @@
 
 **When** as soon as `train_model` offers a validated version (`MOTORISK_APPROVAL=human`); or by hand with `version`.
 
-**What** shows the model card under *Required Actions* and waits, without a worker. *Approve* makes the version the
-champion, *Reject* turns it down for good; either may say why. Nobody's answer within a week is a *Reject*.
+**What** shows the model card with its plots under *Required Actions* and waits, without a worker; the card as a page
+is under *Motorisk models*. *Approve* makes the version the champion, *Reject* turns it down for good; either may say
+why. Nobody's answer within a week is a *Reject*.
 
 **If `record` is red** the answer could not be carried out: whoever trained a version cannot approve it, and a version
 that was decided elsewhere meanwhile stays so. Start the DAG again with the version's number, and let somebody else
@@ -48,6 +49,7 @@ with DAG(
         from motorisk.pipelines.card import card_of
         from motorisk.registry.versions import get
         from motorisk_airflow.opening import warehouse
+        from motorisk_airflow.pages import form
         from motorisk_airflow.runs import offered_version
 
         version = offered_version(get_current_context(), VALIDATED)
@@ -55,7 +57,7 @@ with DAG(
             state = get(connection, version).state
             if state != "validated":
                 raise AirflowSkipException(f"version {version} is {state}")
-            return {"version": version, "card": card_of(connection, version)}
+            return {"version": version, "card": form(card_of(connection, version), version)}
 
     decide = HITLOperator(
         task_id="decide",

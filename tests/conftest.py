@@ -1,17 +1,25 @@
 """Fixtures for all tests: a real Postgres, built by the migrations, with a database of its own for every test."""
 
 import itertools
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from motorisk.domain.gate import GateResult
+from motorisk.domain.policy import FEATURES
+from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
+from motorisk.registry import transitions
+from motorisk.registry.versions import register
 from motorisk.settings import PREFIX, Settings
 from motorisk.warehouse.embedded import EmbeddedPostgres
 from motorisk.warehouse.migrate import upgrade
@@ -106,3 +114,46 @@ def server_environment(settings: Settings) -> dict[str, str]:
         "MOTORISK_APPROVAL": settings.approval,
         "MOTORISK_TRAINING_CONFIG": str(settings.training_config),
     }
+
+
+@pytest.fixture(scope="session")
+def offer() -> Callable[..., int]:
+    """Register a validated version without training it: `(engine, intercept, evaluation=None, trained_by="tess")`."""
+    facts = json.loads((Path(__file__).parent / "data" / "evaluation.json").read_text())
+    line = PiecewiseCubic(breakpoints=(50.0,), coefficients=((0.0, 0.01, 0.0, 0.0), (0.0, 0.01, 0.0, 0.0)))
+
+    def register_and_validate(
+        engine: Engine, intercept: float, evaluation: Mapping[str, Any] | None = None, trained_by: str = "tess"
+    ) -> int:
+        plan = RatingPlan(
+            candidate="trend_gam",
+            as_of=date(2024, 1, 31),
+            snapshot_digest="a" * 64,
+            intercept=intercept,
+            spread=0.4,
+            class_bounds=(1.0, 3.0),
+            trend_months=(-12.0, 6.0),
+            terms={
+                name: FlagTerm(level=(0.0, -1.0), trend=(0.0, 0.02), average=-0.3)
+                if feature.is_flag
+                else NumberTerm(level=line, average=0.0)
+                for name, feature in FEATURES.items()
+            },
+            support={name: Support(0.0, 1.0 if FEATURES[name].is_flag else 100.0) for name in FEATURES},
+        )
+        with engine.begin() as connection:
+            registered = register(
+                connection,
+                plan,
+                rows=1500,
+                metrics={"accuracy": 0.9, "log_loss": 0.2},
+                gates=[GateResult(name="accuracy", value=0.9, rule=">=", threshold=0.85, passed=True)],
+                backtest=facts["backtest"],
+                evaluation=evaluation,
+                parameters={"knots": 10},
+                provenance={},
+                trained_by=trained_by,
+            )
+            return transitions.validate(connection, registered.version, by="tess").version
+
+    return register_and_validate

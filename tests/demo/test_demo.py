@@ -163,7 +163,14 @@ def test_a_person_who_did_not_train_approves_in_airflow(
     try:
         pending = _required_action(airflow, home, demo)
         card = pending["body"]
-        for part in ("#### Gates", "#### Backtest", "#### Relativities", "hold-out accuracy", "trend_gam"):
+        for part in (
+            "#### Gates",
+            "#### Backtest",
+            "#### Relativities",
+            "hold-out accuracy",
+            "trend_gam",
+            "/motorisk/models/1",
+        ):
             assert part in card
         assert pending["defaults"] == ["Reject"]
         run = pending["task_instance"]["dag_run_id"]

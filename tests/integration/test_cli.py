@@ -138,10 +138,29 @@ def test_a_card_shows_what_a_version_does_beside_the_champion(motorisk: Run, as_
     other = as_json("train", "--as-of", "2023-01-31", "--set", "knots=8", MOTORISK_APPROVAL="human")
     card = as_json("models", "show", str(other["version"]))["card"]
     assert f"**version**: {other['version']} (validated)" in card
-    assert "| feature | value | risk index against average | change in a year | version 1 |" in card
+    assert "| feature | value | risk index against average | change a month | version 1 | difference |" in card
     assert "Too few months have matured" in card
     assert "Relativities" in motorisk("models", "show", "1").stdout
     assert motorisk("models", "show", "99").returncode == 1
+
+
+def test_a_card_is_written_as_a_page_to_a_file_or_to_stdout(motorisk: Run, as_json: Json, tmp_path: Path) -> None:
+    as_json("simulate", "--start", "2023-01", "--months", "1", "--policies", "600")
+    as_json("train", "--as-of", "2023-01-31")
+    done = motorisk("models", "show", "1", "--html", str(tmp_path / "card.html"))
+    assert (done.returncode, done.stdout.strip()) == (0, f"Wrote {tmp_path / 'card.html'}")
+    page = (tmp_path / "card.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert page.count("<svg ") == 6
+    assert motorisk("models", "show", "1", "--html", "-").stdout.rstrip() == page.rstrip()
+    for wrong, reason in (
+        (("--html", str(tmp_path / "no" / "card.html")), "No such file or directory"),
+        (("--html", "-", "--json"), "choose one of --html and --json"),
+    ):
+        refused = motorisk("models", "show", "1", *wrong)
+        assert refused.returncode == 2
+        assert reason in " ".join(refused.stderr.replace("│", " ").split())
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_timelapse_prints_a_line_a_month_or_a_table_and_a_picture(motorisk: Run, tmp_path: Path) -> None:

@@ -258,3 +258,22 @@ def test_the_tariff_in_force_is_the_newest_that_has_begun(warehouse: Engine) -> 
     assert in_force(known, date(2025, 1, 1)).factors[RiskClass.HIGH] * 10 == 16
     with pytest.raises(NoTariff, match="1999-12-31"):
         in_force(known, date(1999, 12, 31))
+
+
+def test_a_version_keeps_its_evaluation(warehouse: Engine) -> None:
+    assert add(warehouse).evaluation == {}
+    facts = {"champion": None, "still": ["power"], "calibration": [{"stated": 0.1, "came_true": 0.09}]}
+    with warehouse.begin() as connection:
+        registered = register(
+            connection,
+            make_plan(3.0),
+            rows=1500,
+            metrics={},
+            gates=[PASSED],
+            evaluation=facts,
+            parameters={},
+            provenance={},
+            trained_by="tess",
+        )
+    with warehouse.connect() as connection:
+        assert get(connection, registered.version).evaluation == registered.evaluation == facts

@@ -1,5 +1,6 @@
 """Training and the life of model versions."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -130,16 +131,40 @@ def models(context: typer.Context, json: JsonOption = False) -> None:
 
 
 @app.command("show")
-def show(version: VersionArgument, json: JsonOption = False) -> None:
-    """Show a version's card: gates, backtest, relativities beside the champion's, who decided."""
+def show(
+    version: VersionArgument,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the card as a page with its plots; - to stdout."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a version's card: gates, prices, terms beside the champion's, segments, backtest, who decided."""
+    from motorisk.modelling.card.html import card_page
+    from motorisk.modelling.card.markdown import to_markdown
     from motorisk.pipelines.card import card_of
 
+    if json and html is not None:
+        raise typer.BadParameter("choose one of --html and --json")
     with warehouse().connect() as connection:
         found, card = get(connection, version), card_of(connection, version)
     if json:
-        print_json({**as_json(found), "card": card})
+        print_json({**as_json(found), "card": to_markdown(card)})
+    elif html is None:
+        console.print(Markdown(to_markdown(card)))
     else:
-        console.print(Markdown(card))
+        _write(html, card_page(card))
+
+
+def _write(path: Path, page: str) -> None:
+    if path == Path("-"):
+        typer.echo(page)
+        return
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {path}: {error.strerror}", param_hint="--html") from None
+    console.print(f"Wrote {path}", markup=False, highlight=False)
 
 
 def _print_decision(version: ModelVersion, *, json: bool) -> None:

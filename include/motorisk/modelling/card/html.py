@@ -1,0 +1,80 @@
+"""A card, and the pages around it, as HTML: files that need nothing else, without scripts, safe to open anywhere."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from motorisk.modelling.card.plots import panel_svg
+from motorisk.modelling.card.structure import Alarm, Card, Facts, Panel, Plots, Strong, Table, Text
+from motorisk.modelling.card.wording import number, said, whole
+from motorisk.registry.versions import ModelVersion
+
+_FIGURE = re.compile(r"[+−-]?\d[\d.,]*( %)?( ± .*)?( \[.*\])?|–|")
+
+
+def _style_sheet(name: str) -> str:
+    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _css() -> str:
+    return _style_sheet("colours.css") + _style_sheet("page.css")
+
+
+def _policy(css: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def content_security_policy() -> str:
+    """Of every page: nothing but its own style sheet, known by its digest."""
+    return _policy(_css())
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("motorisk.modelling.card"), autoescape=True, undefined=StrictUndefined
+    )
+    kinds = {"text": Text, "facts": Facts, "table": Table, "plots": Plots, "strong": Strong, "alarm": Alarm}
+    environment.tests |= {name: _is_a(kind) for name, kind in kinds.items()} | {"figures": _are_figures}
+    environment.filters |= {"svg": lambda panel: Markup(panel_svg(panel)), "whole": whole, "number": number}  # noqa: S704
+    environment.globals |= {"css": Markup(_css()), "policy": content_security_policy()}  # noqa: S704
+    return environment
+
+
+def _is_a(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+def _are_figures(table: Table, column: int) -> bool:
+    """Whether a column holds figures, which stand under each other at the right."""
+    return any(row[column] for row in table.rows) and all(_FIGURE.fullmatch(row[column]) for row in table.rows)
+
+
+def card_page(card: Card, *, versions: str | None = None) -> str:
+    """A card as one file; `versions` is the address of the list that it leads back to."""
+    return _environment().get_template("card.html").render(card=card, versions=versions)
+
+
+def versions_page(versions: Sequence[ModelVersion], address: Callable[[int], str]) -> str:
+    """All versions, each leading to the address of its card."""
+    return _environment().get_template("versions.html").render(versions=versions, address=address)
+
+
+def notice_page(title: str, sentence: str, link: tuple[str, str] | None = None) -> str:
+    """What went wrong, in a sentence, and where to go from there: a text and its address."""
+    return _environment().get_template("notice.html").render(title=title, sentence=said(sentence), link=link)
+
+
+def panel_image(panel: Panel) -> tuple[str, str]:
+    """A panel as an SVG file of its own, with paper and colours, and its Content-Security-Policy."""
+    css = _style_sheet("colours.css") + "svg { background: var(--paper); font-family: sans-serif; }"
+    head, body = panel_svg(panel).split(">", 1)
+    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{css}</style>{body}', _policy(css)

@@ -1,0 +1,95 @@
+"""A real API server of Airflow with this checkout's plugins, on a warehouse with two versions."""
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from motorisk.demo.airflow import LocalAirflow
+from motorisk.demo.processes import last_words
+from motorisk.registry import transitions
+from motorisk.settings import Settings
+
+WAREHOUSE = "plugin_warehouse"
+START_SECONDS = 120
+NASTY = "tess <script>alert(1)</script> [x](http://evil.example)"
+FACTS = Path(__file__).parents[1] / "data" / "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Airflow's address and passwords, the environment of its processes, the warehouse and its two versions."""
+
+    url: str
+    passwords: dict[str, str]
+    environment: dict[str, str]
+    warehouse: Engine
+    maintenance: Engine
+    champion: int
+    offered: int
+
+    def client(self, user: str | None = None) -> httpx.Client:
+        """Somebody who is logged in, or nobody."""
+        client = httpx.Client(base_url=self.url, timeout=60)
+        if user is not None:
+            login = client.post("/auth/token", json={"username": user, "password": self.passwords[user]})
+            client.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
+        return client
+
+
+@pytest.fixture(scope="session")
+def platform(postgres: str, offer: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The running server; the second version waits to be decided."""
+    maintenance = create_engine(postgres.format(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with maintenance.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {WAREHOUSE} TEMPLATE motorisk_template"))
+    address = postgres.format(database=WAREHOUSE)
+    warehouse = create_engine(address, poolclass=NullPool)
+    champion = offer(warehouse, 1.0)
+    with warehouse.begin() as connection:
+        transitions.approve(connection, champion, by="uma", comment="fine")
+    offered = offer(warehouse, 2.0, json.loads(FACTS.read_text())["evaluation"], NASTY)
+    settings = Settings(
+        home=tmp_path_factory.mktemp("platform"), database_url=SecretStr(address), airflow_port=_free_port()
+    )
+    airflow = LocalAirflow(settings)
+    environment = {**airflow.environment(), "MOTORISK_DATABASE_URL": address, "MOTORISK_APPROVAL": "human"}
+    airflow.migrate(environment)
+    server = next(component for component in airflow.components(environment) if component.name.endswith("api-server"))
+    with server.log.open("wb") as log:
+        process = subprocess.Popen(server.command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_until_up(airflow.url, process, server.log)
+        yield Platform(airflow.url, airflow.passwords(), environment, warehouse, maintenance, champion, offered)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/api/v2/version", timeout=5).is_success:
+                return
+        time.sleep(0.3)
+    raise AssertionError(f"the API server did not start: {last_words(log)}")
