@@ -182,7 +182,7 @@ def choose(results: Sequence[BacktestResult], additive: Sequence[str]) -> str:
     return best.candidate
 
 
-def no_worse(simpler: Floats, best: Floats) -> bool:
-    """Whether the losses (n,) of something simpler are within a standard error of the best one's."""
+def no_worse(simpler: Floats, best: Floats, width: float = 1.0) -> bool:
+    """Whether the losses (n,) of something simpler are within so many standard errors of the best one's."""
     difference = simpler - best
-    return float(difference.mean()) <= standard_error(difference)
+    return float(difference.mean()) <= width * standard_error(difference)

@@ -40,6 +40,8 @@ class GateThresholds(_Frozen):
     """Mean error on the risk index beyond chance; a class is 2 wide."""
     max_segment_excess: Annotated[float, Field(ge=0)] = 0.25
     """Actual over expected high risks, its distance from one beyond chance."""
+    max_loss_to_champion: Annotated[float, Field(ge=0)] = 0.01
+    """Log loss on the backtest by which the champion's way of training may be better for certain; less is no matter."""
     max_price_shock: Share = 0.6
     """Share of the portfolio whose premium moves by more than a fifth against the champion's."""
     max_quote_milliseconds: Annotated[float, Field(gt=0)] = 1.0

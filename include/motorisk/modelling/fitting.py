@@ -86,7 +86,7 @@ def fit(snapshot: Snapshot, configuration: TrainingConfiguration, entries: Seque
     metrics, gates, told = _measure(snapshot, candidate, plan, settings)
     gates += directional_gates(plan)
     gates += plan_gates(plan, snapshot, fitted.folding_error)
-    gates += backtest_gates(results, chosen.candidate)
+    gates += backtest_gates(results, chosen.candidate, configuration.gates)
     gates += yardstick_gates(entries, configuration.gates)
     if chosen.result is not None:
         metrics |= {"backtest_accuracy": chosen.result.accuracy, "backtest_log_loss": chosen.result.log_loss}

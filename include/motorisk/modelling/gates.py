@@ -56,13 +56,13 @@ def workshop_gates(training: Evaluation, holdout: Evaluation, thresholds: GateTh
     ]
 
 
-def backtest_gates(results: Sequence[BacktestResult], chosen: str) -> list[GateResult]:
+def backtest_gates(results: Sequence[BacktestResult], chosen: str, thresholds: GateThresholds) -> list[GateResult]:
     """The chosen candidate on the backtest against the rules and the champion, as ends of 95 % intervals.
 
     It beats the rules for certain: the upper end of the difference in log loss is at most nought. And the champion
-    does not beat it for certain: the lower end is. The champion competes as its way of training, trained again on what
-    was known then, since the version itself knows outcomes that the others must not know; most months that way is the
-    same and the difference nought. No gate against who does not compete.
+    does not beat it for certain by what matters: the lower end is at most the threshold. The champion competes as its
+    way of training, trained again on what was known then, since the version itself knows outcomes that the others must
+    not know; most months that way is the same and the difference nought. No gate against who does not compete.
     """
     found = {result.candidate: result for result in results}
     if chosen not in found:
@@ -73,7 +73,7 @@ def backtest_gates(results: Sequence[BacktestResult], chosen: str) -> list[GateR
         gates.append(at_most("log loss against the rules", upper, 0.0))
     if CHAMPION in found:
         lower, _ = _interval(found[chosen].losses - found[CHAMPION].losses)
-        gates.append(at_most("log loss against the champion", lower, 0.0))
+        gates.append(at_most("log loss against the champion", lower, thresholds.max_loss_to_champion))
     return gates
 
 

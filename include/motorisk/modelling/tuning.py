@@ -1,7 +1,7 @@
 """What each candidate brings to the competition: the settings that suit it, and its backtest.
 
 Settings are searched on months before those of the backtest, so that the comparison of candidates stays one with
-the unknown. Of all settings those of the configuration stay unless others are better by more than a standard error.
+the unknown. The configuration's settings stay unless others are clearly better, by more than two standard errors.
 """
 
 import itertools
@@ -27,6 +27,7 @@ from motorisk.scoring.pricing import risk_classes
 CHAMPION = "champion"
 """The name by which the champion's way of training competes."""
 HELD_OUT = 0.2
+CLEARLY = 2.0
 
 Settings = Mapping[str, int]
 
@@ -186,7 +187,7 @@ def _search(
     trials = [Trial(settings, result.log_loss, result.standard_error) for settings, result in found]
     best, least = min(found, key=lambda one: one[1].log_loss)
     at_edge = tuple(name for name, values in candidate.grid.items() if _at_edge(name, values, least, found))
-    if no_worse(found[0][1].losses, least.losses):
+    if no_worse(found[0][1].losses, least.losses, CLEARLY):
         return configuration, trials, at_edge
     return configuration.model_copy(update=dict(best)), trials, at_edge
 

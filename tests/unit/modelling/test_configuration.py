@@ -55,6 +55,7 @@ def test_without_a_file_the_defaults_hold() -> None:
         "max_calibration_error": 0.05,
         "max_segment_error": 0.15,
         "max_segment_excess": 0.25,
+        "max_loss_to_champion": 0.01,
         "max_price_shock": 0.6,
         "max_quote_milliseconds": 1.0,
     }

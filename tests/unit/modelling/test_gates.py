@@ -238,21 +238,21 @@ def test_a_model_no_better_than_the_rules_is_noticed() -> None:
     noise = np.random.default_rng(3).normal(1, 0.5, 1000)
     rules = result("rules", noise)
     better, alike = (result("gam", noise - gain) for gain in (0.1, 0.0))
-    assert backtest_gates([rules, better], "gam")[0]["passed"]
+    assert backtest_gates([rules, better], "gam", THRESHOLDS)[0]["passed"]
     worse = result("gam", noise[::-1] + 0.01)
-    assert not backtest_gates([rules, worse], "gam")[0]["passed"]
-    assert backtest_gates([rules, alike], "gam")[0]["value"] == 0.0
-    assert backtest_gates([better], "gam") == []
+    assert not backtest_gates([rules, worse], "gam", THRESHOLDS)[0]["passed"]
+    assert backtest_gates([rules, alike], "gam", THRESHOLDS)[0]["value"] == 0.0
+    assert backtest_gates([better], "gam", THRESHOLDS) == []
 
 
 def test_a_model_that_the_champion_beats_for_certain_is_noticed() -> None:
     noise = np.random.default_rng(3).normal(1, 0.5, 1000)
     champion = result(CHAMPION, noise)
-    for name, losses, passed in (("better", -0.1, True), ("alike", 0.0, True), ("worse", 0.1, False)):
-        (gate,) = backtest_gates([champion, result("gam", noise + losses)], "gam")
+    for name, losses, passed in (("better", -0.1, True), ("hardly worse", 0.005, True), ("worse", 0.1, False)):
+        (gate,) = backtest_gates([champion, result("gam", noise + losses)], "gam", THRESHOLDS)
         assert (gate["name"], gate["passed"]) == ("log loss against the champion", passed), name
     hardly = result("gam", noise[::-1] + 0.001)
-    assert backtest_gates([champion, hardly], "gam")[0]["passed"]
+    assert backtest_gates([champion, hardly], "gam", THRESHOLDS)[0]["passed"]
 
 
 def test_a_yardstick_that_cannot_learn_is_noticed() -> None:
