@@ -10,6 +10,7 @@ from motorisk.scoring.pricing import Integers, most_likely
 
 # One hundred-millionth: what a probability of zero could have been before it was rounded.
 SMALLEST_PROBABILITY = 1 / PROBABILITY_UNITS
+CALIBRATION_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,16 @@ def evaluate(probabilities: Integers, observed: npt.NDArray[np.int8]) -> Evaluat
         predicted_shares=_shares(predicted),
         observed_shares=_shares(observed),
     )
+
+
+def calibration_error(probabilities: Integers, observed: npt.NDArray[np.int8]) -> float:
+    """Expected calibration error over all classes: how far stated probabilities are from what came true.
+
+    (n, 3) probabilities in units, (n,) observed class indices; ten bins of equal width (Naeini et al. 2015).
+    """
+    stated = (probabilities / PROBABILITY_UNITS).ravel()
+    came_true = (observed[:, None] == np.arange(len(RISK_CLASSES))).ravel()
+    bins = np.minimum((stated * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
+    gaps = np.bincount(bins, came_true - stated, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / counts.sum())

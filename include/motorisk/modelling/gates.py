@@ -10,7 +10,7 @@ from motorisk.domain.rating_plan import RatingPlan
 from motorisk.domain.risk import PROBABILITY_UNITS, RISK_CLASSES
 from motorisk.modelling.backtest import BacktestResult
 from motorisk.modelling.configuration import GateThresholds
-from motorisk.modelling.evaluation import Evaluation
+from motorisk.modelling.evaluation import Evaluation, calibration_error
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.scoring.pricing import Floats, Integers, contribution, estimate
 
@@ -25,7 +25,6 @@ FAR = {"age": 120.0, "braking_distance": 500.0, "power": 5000.0, "miles": 2000.0
 AGE_BANDS, POWER_BANDS = (25.0, 32.0, 38.0, 50.0), (90.0, 130.0)
 MIN_EXPOSURE = 50
 """Fewer policies than this in a segment say nothing about its bias."""
-CALIBRATION_BINS = 10
 WIGGLE = 0.5
 """Share of the spread by which a monotone term may fall at the ends of the data, where few policies are."""
 
@@ -117,16 +116,8 @@ def segment_gate(snapshot: Snapshot, residuals: Floats, limit: float) -> GateRes
 def calibration_gate(
     probabilities: Integers, observed: "np.ndarray[tuple[int], np.dtype[np.int8]]", limit: float
 ) -> GateResult:
-    """Expected calibration error over all classes: how far stated probabilities are from what came true.
-
-    (n, 3) probabilities in units, (n,) observed class indices; ten bins of equal width (Naeini et al. 2015).
-    """
-    stated = (probabilities / PROBABILITY_UNITS).ravel()
-    came_true = (observed[:, None] == np.arange(len(RISK_CLASSES))).ravel()
-    bins = np.minimum((stated * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
-    gaps = np.bincount(bins, came_true - stated, minlength=CALIBRATION_BINS)
-    return at_most("calibration error", float(np.abs(gaps).sum() / counts.sum()), limit)
+    """Expected calibration error over all classes, of (n, 3) probabilities in units and (n,) observed classes."""
+    return at_most("calibration error", calibration_error(probabilities, observed), limit)
 
 
 def plan_gates(plan: RatingPlan, snapshot: Snapshot, folding_error: float) -> list[GateResult]:

@@ -100,6 +100,11 @@ def most_likely(probabilities: npt.NDArray[np.generic]) -> npt.NDArray[np.int8]:
     return np.asarray(last - np.argmax(probabilities[:, ::-1], axis=1), dtype=np.int8)
 
 
+def predictive_spread(plan: RatingPlan, effective_dates: Dates) -> Floats:
+    """(n,) standard deviations of the outcomes about the expected risk, as the plan states them."""
+    return np.asarray(plan.spread * np.exp(plan.spread_trend * _trend_time(plan, effective_dates)))
+
+
 def estimate(plan: RatingPlan, features: Columns, effective_dates: Dates) -> Estimates:
     """The model's answers, also outside its support."""
     months = _trend_time(plan, effective_dates)
@@ -108,7 +113,7 @@ def estimate(plan: RatingPlan, features: Columns, effective_dates: Dates) -> Est
     for name in FEATURES:
         contributions[name] = contribution(plan.terms[name], features[name], months)
         expected_risk = expected_risk + contributions[name]
-    spread = plan.spread * np.exp(plan.spread_trend * months)
+    spread = predictive_spread(plan, effective_dates)
     return Estimates(expected_risk, contributions, class_probabilities(expected_risk, spread, plan.class_bounds))
 
 
