@@ -2,10 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
+
+if TYPE_CHECKING:
+    from motorisk.pipelines.alarms import Alarm
 
 LOG = logging.getLogger("motorisk")
 SECONDS_BETWEEN_LINES = 5
@@ -21,6 +24,15 @@ def bundle_version(context: Mapping[str, Any]) -> str | None:
     """Version of the DAG bundle that the run was pinned to: a git commit, or None for a local folder."""
     bundle = getattr(context["ti"], "bundle_instance", None)
     return getattr(bundle, "version", None)
+
+
+def reason(context: Mapping[str, Any], asset: Asset) -> str:
+    """Why the run was started: what the events of an asset say, the monthly clock, or somebody by hand."""
+    events = context["triggering_asset_events"].get(asset, [])
+    reasons = [str(event.extra["reason"]) for event in events if "reason" in (event.extra or {})]
+    if reasons:
+        return "; ".join(dict.fromkeys(reasons))
+    return "monthly clock" if context["dag_run"].run_type == "scheduled" else "by hand"
 
 
 def offered_version(context: Mapping[str, Any], asset: Asset) -> int:
@@ -44,6 +56,12 @@ def responder(decision: Mapping[str, Any]) -> str:
 def comment(decision: Mapping[str, Any]) -> str | None:
     """What was said with the answer."""
     return (decision.get("params_input") or {}).get("comment") or None
+
+
+def log_alarms(alarms: Iterable["Alarm"]) -> None:
+    """Tell what speaks against a version, a plain line each."""
+    for alarm in alarms:
+        LOG.warning("Alarm: %s", alarm.reason)
 
 
 def log_progress(what: str) -> Callable[[int, int], None]:

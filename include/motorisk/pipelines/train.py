@@ -10,7 +10,7 @@ from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.fitting import fit
 from motorisk.modelling.snapshot import extract_snapshot, load_snapshot
 from motorisk.pipelines.folders import snapshots
-from motorisk.pipelines.provenance import provenance
+from motorisk.pipelines.provenance import BY_HAND, provenance
 from motorisk.registry.transitions import AutomaticDecision, approve_automatically, require_validated
 from motorisk.registry.transitions import validate as validate_version
 from motorisk.registry.versions import ModelVersion, get, register
@@ -46,9 +46,13 @@ def fit_and_register(
     *,
     trained_by: str | None = None,
     bundle_version: str | None = None,
+    reason: str = BY_HAND,
     progress: Progress = silent,
 ) -> ModelVersion:
-    """Let the candidates compete on a saved snapshot and register the best additive one as a candidate."""
+    """Let the candidates compete on a saved snapshot and register the best additive one as a candidate.
+
+    `reason` is why it is trained at all; it stays with the version.
+    """
     snapshot = load_snapshot(snapshots(settings), digest)
     if snapshot is None:
         raise InvalidData(f"the snapshot {digest[:12]}… is not under {snapshots(settings)}")
@@ -62,7 +66,7 @@ def fit_and_register(
             gates=trained.gates,
             backtest=trained.candidates,
             parameters=configuration.model_dump(mode="json"),
-            provenance=provenance(bundle_version),
+            provenance=provenance(bundle_version, reason),
             trained_by=trained_by or settings.user,
         )
 
