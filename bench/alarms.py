@@ -31,12 +31,12 @@ from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.monitoring.promise import (
     ALPHA,
     HONEST,
-    MARGIN,
     Evidence,
     accumulate,
     gather_evidence,
     promised_surprise,
     surprises,
+    tolerated_margin,
 )
 from motorisk.scoring.pricing import class_probabilities, most_likely, risk_classes
 from motorisk.simulation.portfolio import draw_features, expected_risk, noise_spread
@@ -46,8 +46,8 @@ Noise = Callable[[np.random.Generator, int], Floats]
 
 ALPHAS = (0.05, 0.01, ALPHA)
 NEVER = np.inf
-MARGINS = {"surprises": MARGIN, "Brier score": 0.01, "hits": 0.01}
-"""For each candidate about four times what estimating the model moves it by: the table `off by` below."""
+MARGINS = {"surprises": tolerated_margin(1500), "Brier score": 0.01, "hits": 0.01}
+"""For each candidate about four times what estimating a model from 1,500 policies moves it by (`off by`)."""
 
 
 def normal(random: np.random.Generator, size: int) -> Floats:
@@ -128,7 +128,7 @@ def run(world: World, months: int, size: int, seed: int) -> Outcome:
             return model.predict(inputs)
 
         spread = float(model.spread_)
-        learned = surprises(risk, predict(inputs, expected), np.full(size, spread))
+        learned = risk - predict(inputs, expected)
     parts = [_month(random, world, month, size) for month in range(1, months + 1)]
     inputs, expected, risk = (np.concatenate(column) for column in zip(*parts, strict=True))
     foretold = predict(inputs, expected)
@@ -143,12 +143,14 @@ def run(world: World, months: int, size: int, seed: int) -> Outcome:
     hits = (most_likely(units) == observed).astype(float)
     brier = ((stated - np.eye(3)[observed]) ** 2).sum(axis=1)
     excess = {
-        "surprises": surprises(risk, foretold, np.full(len(risk), spread)) - HONEST,
+        "surprises": surprises((risk - foretold) / spread) - HONEST,
         "Brier score": brier - (1 - (stated**2).sum(axis=1)),
         "hits": stated.max(axis=1) - hits,
     }
     evidence = {
-        "surprises": gather_evidence(excess["surprises"] + HONEST, known_on, promised_surprise(learned)),
+        "surprises": gather_evidence(
+            excess["surprises"] + HONEST, known_on, promised_surprise(learned), tolerated_margin(len(learned))
+        ),
         "Brier score": accumulate(excess["Brier score"] - MARGINS["Brier score"], known_on),
         "hits": accumulate(excess["hits"] - MARGINS["hits"], known_on),
     }

@@ -30,11 +30,19 @@ ALPHA = 0.001
 """Chance of ever raising a false alarm about a version. Small, because a platform serves a new version every month."""
 
 MARGIN = 0.025
-"""Mean surprise above the promised one that is tolerated: errors that are typically 8 % wider than stated.
+"""Mean surprise above the promised one that is always tolerated: errors that are typically 8 % wider than stated.
 
 A model is estimated, so that what it states is never quite true even in a world that stands still: with 1,500 policies
-to learn from, the mean surprise is off by 0.0055 (standard deviation over fitted models, `bench/alarms.py`).
+to learn from, the mean surprise is off by 0.006 (standard deviation over a thousand fitted models, `bench/alarms.py`).
 """
+
+ESTIMATION_ERROR = 0.318 / np.sqrt(2)
+"""Standard deviation of the mean surprise, times the square root of the policies learned from.
+
+The logarithm of a spread is estimated with the standard deviation 1/√(2n); the mean surprise of normal errors,
+(2/π) arctan(width), changes by 1/π times its change.
+"""
+ESTIMATION_ERRORS_TOLERATED = 4.0
 
 BOLDNESS = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 """Shares of the capital that bets put at risk with each policy: bold ones see upheavals soon, timid ones see shifts."""
@@ -44,18 +52,24 @@ MAX_LOG = 700.0
 """Evidence beyond e to this power would overflow; it convinces as it is."""
 
 
-def surprises(risk: Floats, expected_risk: Floats, spread: Floats) -> Floats:
-    """(n,) shares of the stated normal distributions that lie nearer to their centre than the outcome does."""
-    return np.asarray(2 * ndtr(np.abs(risk - expected_risk) / spread) - 1)
+def surprises(errors: Floats) -> Floats:
+    """(n,) shares of a normal distribution that lie nearer to its centre than (n,) errors, in stated spreads, do."""
+    return np.asarray(2 * ndtr(np.abs(errors)) - 1)
 
 
 def promised_surprise(learned: Floats) -> float:
-    """The mean surprise that a version promises: an honest one's, or that of the policies it learned from if larger.
+    """The mean surprise that a version promises, from its (n,) errors on the policies that it learned from.
 
-    Outcomes need not be normal about their expectation. Where they were not when the version was trained, that is the
-    shape of the noise, which the gates have judged, and no news.
+    Outcomes need not be normal about their expectation. Errors that are as wide as stated can surprise more than normal
+    ones on average, by their shape alone; the gates have judged that when the version was trained, and it is no news.
     """
-    return max(HONEST, float(learned.mean())) if len(learned) else HONEST
+    width = float(np.sqrt(np.mean(learned**2))) if len(learned) else 0.0
+    return max(HONEST, float(surprises(learned / width).mean())) if width else HONEST
+
+
+def tolerated_margin(learned: int) -> float:
+    """Mean surprise above the promised one that says nothing against a version that learned from so many policies."""
+    return max(MARGIN, ESTIMATION_ERRORS_TOLERATED * float(ESTIMATION_ERROR) / np.sqrt(learned)) if learned else MARGIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from motorisk.domain.rating_plan import RatingPlan
 from motorisk.domain.risk import PROBABILITY_UNITS, RISK_CLASSES, RiskClass
 from motorisk.errors import NoChampion
 from motorisk.modelling.evaluation import calibration_error, evaluate
-from motorisk.monitoring.promise import ALPHA, Evidence, gather_evidence, promised_surprise, surprises
+from motorisk.monitoring.promise import ALPHA, Evidence, gather_evidence, promised_surprise, surprises, tolerated_margin
 from motorisk.pipelines.alarms import Alarm, Finding, raise_alarms
 from motorisk.pipelines.served import ServedPolicies, read_served
 from motorisk.registry.versions import ModelVersion, ever_approved, load_plan
@@ -142,20 +142,19 @@ def _where_the_version_answered(
     )
 
 
-def _surprises(served: ServedPolicies, plan: RatingPlan) -> tuple[Floats, Dates]:
-    """Surprises of matured policies that the version answers, and when their outcomes became known."""
+def _errors(served: ServedPolicies, plan: RatingPlan) -> tuple[Floats, Dates]:
+    """Errors, in stated spreads, on matured policies that the version answers, and when their outcomes became known."""
     assessed = assess(plan, served.features, served.effective_dates)
     rows = served.matured & assessed.by_model
     spread = predictive_spread(plan, served.effective_dates[rows])
-    return surprises(served.risk[rows], assessed.expected_risk[rows], spread), served.known_on[rows]
+    return (served.risk[rows] - assessed.expected_risk[rows]) / spread, served.known_on[rows]
 
 
-def evidence_against(
-    model: ModelVersion, plan: RatingPlan, served: ServedPolicies, learned: ServedPolicies
-) -> Evidence:
+def evidence_against(plan: RatingPlan, served: ServedPolicies, learned: ServedPolicies) -> Evidence:
     """Judge a version by the policies that it served; `learned` are the newest ones whose outcomes it knew."""
-    found, known_on = _surprises(served, plan)
-    return gather_evidence(found, known_on, promised_surprise(_surprises(learned, plan)[0]))
+    errors, known_on = _errors(served, plan)
+    at_first, _ = _errors(learned, plan)
+    return gather_evidence(surprises(errors), known_on, promised_surprise(at_first), tolerated_margin(len(at_first)))
 
 
 def _learned(portfolio: ServedPolicies, model: ModelVersion) -> ServedPolicies:
@@ -200,7 +199,7 @@ def _measure(connection: Connection, as_of: date, versions: Sequence[ModelVersio
             if len(part):
                 months.append(measure_month(part, month, as_of, model, plan))
         if served.matured.any():
-            evidence = evidence_against(model, plan, served, _learned(portfolio, model))
+            evidence = evidence_against(plan, served, _learned(portfolio, model))
             rows = int(served.matured.sum())
             promises.append(Promise(model.version, rows, evidence.e_value, 1 / ALPHA, evidence.since()))
     return PerformanceReport(as_of, sorted(months, key=lambda figures: figures.month), promises, [])

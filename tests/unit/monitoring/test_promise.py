@@ -8,12 +8,15 @@ from scipy.stats import kstest
 
 from motorisk.monitoring.promise import (
     BOLDNESS,
+    ESTIMATION_ERROR,
     HONEST,
+    MARGIN,
     Evidence,
     Floats,
     gather_evidence,
     promised_surprise,
     surprises,
+    tolerated_margin,
 )
 
 START = np.datetime64("2024-01-01")
@@ -25,10 +28,7 @@ def _days(count: int, a_day: int = 50) -> "np.ndarray[tuple[int], np.dtype[np.da
 
 def _outcomes(seed: int, count: int, width: float = 1.0) -> Floats:
     """Surprises of outcomes that lie about their expectation, errors so many times as wide as stated."""
-    random = np.random.default_rng(seed)
-    expected = random.normal(2, 1, count)
-    spread = np.full(count, 0.4)
-    return surprises(expected + width * spread * random.standard_normal(count), expected, spread)
+    return surprises(width * np.random.default_rng(seed).standard_normal(count))
 
 
 def test_honest_outcomes_surprise_evenly() -> None:
@@ -38,8 +38,7 @@ def test_honest_outcomes_surprise_evenly() -> None:
 
 
 def test_the_outcome_that_was_expected_is_no_surprise_and_a_far_one_is_a_whole_one() -> None:
-    found = surprises(np.array([2.0, 1e9]), np.array([2.0, 2.0]), np.array([0.4, 0.4]))
-    assert found.tolist() == [0.0, 1.0]
+    assert surprises(np.array([0.0, 1e9, -1e9])).tolist() == [0.0, 1.0, 1.0]
 
 
 def test_the_evidence_is_the_capital_of_all_bets_taken_one_by_one() -> None:
@@ -99,22 +98,38 @@ def test_two_good_years_are_no_credit_when_the_world_turns() -> None:
 
 def test_noise_of_another_shape_is_no_news_where_it_was_so_when_the_version_learned() -> None:
     random = np.random.default_rng(8)
-    noise = random.uniform(-np.sqrt(3), np.sqrt(3), 55_500)
-    found = surprises(noise, np.zeros(55_500), np.ones(55_500))
-    learned, served = found[:1500], found[1500:]
+    errors = random.uniform(-np.sqrt(3), np.sqrt(3), 55_500)
+    learned, served = errors[:1500], surprises(errors[1500:])
     assert promised_surprise(learned) > 0.53
     assert gather_evidence(served, _days(54_000)).since() is not None
     assert gather_evidence(served, _days(54_000), promised_surprise(learned)).since() is None
 
 
-def test_a_version_that_learned_from_less_surprising_outcomes_promises_no_more_than_honesty() -> None:
-    assert promised_surprise(np.full(100, 0.3)) == HONEST
-    assert promised_surprise(np.zeros(0)) == HONEST
+def test_the_width_of_the_errors_that_a_version_learned_from_excuses_nothing() -> None:
+    errors = np.random.default_rng(10).uniform(-1, 1, 1500)
+    assert promised_surprise(3 * errors) == pytest.approx(promised_surprise(errors))
+
+
+def test_a_version_that_learned_from_less_surprising_errors_promises_no_more_than_honesty() -> None:
+    assert promised_surprise(np.random.default_rng(11).standard_t(3, 1500)) == HONEST
+    assert promised_surprise(np.zeros(100)) == promised_surprise(np.zeros(0)) == HONEST
+
+
+def test_the_fewer_policies_a_version_learned_from_the_more_is_tolerated() -> None:
+    assert tolerated_margin(10_000) == tolerated_margin(1500) == MARGIN
+    assert MARGIN < tolerated_margin(600) < tolerated_margin(200) < 0.07
+
+
+def test_what_estimating_the_spread_moves_the_mean_surprise_by_is_what_is_said() -> None:
+    """A thousand spreads, each estimated from 500 errors."""
+    estimated = np.random.default_rng(12).standard_normal((1000, 500)).std(axis=1)
+    mean_surprise = 2 / np.pi * np.arctan(1 / estimated)
+    assert mean_surprise.std() == pytest.approx(ESTIMATION_ERROR / np.sqrt(500), rel=0.1)
 
 
 def test_a_handful_of_absurd_outcomes_convinces_nobody() -> None:
     found = _outcomes(9, 1500)
-    found[:5] = surprises(np.full(5, 1e12), np.zeros(5), np.ones(5))
+    found[:5] = surprises(np.full(5, 1e12))
     assert gather_evidence(found, _days(1500)).since() is None
 
 
