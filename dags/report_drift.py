@@ -56,14 +56,7 @@ with DAG(
         get_current_context()["day"] = day  # names the mapped task in the UI
         run = report_drift(warehouse(), settings(), date.fromisoformat(day))
         log_alarms(run.alarms)
-        return {
-            "as_of": day,
-            "version": run.version,
-            "rows": run.rows,
-            "dataset_drift": run.dataset_drift,
-            "drifted": run.drifted,
-            "report": str(run.report),
-            "alarms": [alarm.key for alarm in run.alarms],
-        }
+        found = {"version": run.version, "rows": run.rows, "dataset_drift": run.dataset_drift, "drifted": run.drifted}
+        return {**found, "as_of": day, "report": str(run.report), "alarms": [alarm.key for alarm in run.alarms]}
 
     ask_for_training(measure.expand(day=dates()))

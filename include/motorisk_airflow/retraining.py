@@ -24,7 +24,8 @@ def ask(nights: list[dict[str, Any]]) -> list[list[Any]]:
     from motorisk_airflow.opening import warehouse
     from motorisk_airflow.runs import LOG
 
-    newest = max(nights, key=lambda night: str(night["as_of"]))
+    # A slice, because walking through the results of mapped tasks ends in an error message in the log.
+    newest = max(nights[:], key=lambda night: str(night["as_of"]))
     keys = [(version, cause) for version, cause in newest["alarms"]]
     with warehouse().connect() as connection:
         request = training_request(connection, date.fromisoformat(newest["as_of"]), keys)

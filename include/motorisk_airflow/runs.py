@@ -27,9 +27,13 @@ def bundle_version(context: Mapping[str, Any]) -> str | None:
 
 
 def reason(context: Mapping[str, Any], asset: Asset) -> str:
-    """Why the run was started: what the events of an asset say, the monthly clock, or somebody by hand."""
-    events = context["triggering_asset_events"].get(asset, [])
-    reasons = [str(event.extra["reason"]) for event in events if "reason" in (event.extra or {})]
+    """Why the run was started: what the events of an asset say, the monthly clock, or somebody by hand.
+
+    Each with its date: an event that comes after another one that is still queued does not join it in Airflow 3.3.2 but
+    waits for the next run.
+    """
+    told = [event.extra for event in context["triggering_asset_events"].get(asset, []) if event.extra]
+    reasons = [f"{extra['reason']} (as of {extra['as_of']})" for extra in told if {"reason", "as_of"} <= extra.keys()]
     if reasons:
         return "; ".join(dict.fromkeys(reasons))
     return "monthly clock" if context["dag_run"].run_type == "scheduled" else "by hand"
