@@ -13,7 +13,7 @@ from motorisk.domain.rating_plan import RatingPlan
 from motorisk.domain.risk import PROBABILITY_UNITS, RISK_CLASSES, RiskClass
 from motorisk.errors import NoChampion
 from motorisk.modelling.evaluation import calibration_error, evaluate
-from motorisk.monitoring.promise import ALPHA, Evidence, gather_evidence, promised_surprise, surprises, tolerated_margin
+from motorisk.monitoring.promise import ALPHA, Evidence, gather_evidence, promised_scores, tolerated_margin
 from motorisk.pipelines.alarms import Alarm, Finding, raise_alarms
 from motorisk.pipelines.served import ServedPolicies, read_served
 from motorisk.registry.versions import ModelVersion, ever_approved, load_plan
@@ -154,7 +154,7 @@ def evidence_against(plan: RatingPlan, served: ServedPolicies, learned: ServedPo
     """Judge a version by the policies that it served; `learned` are the newest ones whose outcomes it knew."""
     errors, known_on = _errors(served, plan)
     at_first, _ = _errors(learned, plan)
-    return gather_evidence(surprises(errors), known_on, promised_surprise(at_first), tolerated_margin(len(at_first)))
+    return gather_evidence(errors, known_on, promised_scores(at_first), tolerated_margin(len(at_first)))
 
 
 def _learned(portfolio: ServedPolicies, model: ModelVersion) -> ServedPolicies:
