@@ -17,7 +17,7 @@ from motorisk.modelling.configuration import GateThresholds, TrainingConfigurati
 from motorisk.modelling.snapshot import extract_snapshot
 from motorisk.monitoring.drift import measure_drift
 from motorisk.pipelines import score as score_pipeline
-from motorisk.pipelines.drift import newest_month, report_drift
+from motorisk.pipelines.drift import DriftRun, newest_month, report_drift
 from motorisk.pipelines.folders import snapshots
 from motorisk.pipelines.performance import report_performance
 from motorisk.pipelines.score import score_portfolio
@@ -319,6 +319,29 @@ def test_drift_figures_of_month_12_stay_what_they_are() -> None:
     assert {name for name, drift in found.features.items() if drift.drifted} == {"miles", "emergency_braking", "age"}
     assert found.drifted_share == 0.5
     assert found.dataset_drift
+
+
+def _causes(run: DriftRun) -> set[str]:
+    return {alarm.cause for alarm in run.alarms}
+
+
+def test_a_feature_that_begins_to_drift_raises_an_alarm(championed: Engine, settings: Settings) -> None:
+    first = report_drift(championed, settings, date(2023, 2, 28))
+    assert (first.drifted, first.alarms) == ([], [])
+    later = report_drift(championed, settings, date(2024, 3, 31))
+    assert not later.dataset_drift
+    assert "miles" in later.drifted
+    assert _causes(later) == {f"drift of {name}" for name in later.drifted}
+    assert {(alarm.version, alarm.since) for alarm in later.alarms} == {(later.version, date(2024, 3, 31))}
+    again = report_drift(championed, settings, date(2024, 3, 31))
+    assert [alarm.key for alarm in again.alarms] == [alarm.key for alarm in later.alarms]
+
+
+def test_what_drifted_when_a_version_was_new_is_no_change(championed: Engine, settings: Settings) -> None:
+    first = report_drift(championed, settings, date(2024, 3, 31))
+    assert "miles" in first.drifted
+    assert first.alarms == []
+    assert "drift of miles" not in _causes(report_drift(championed, settings, date(2024, 4, 30)))
 
 
 def test_performance_appears_as_outcomes_mature(championed: Engine) -> None:
