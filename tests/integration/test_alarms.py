@@ -141,11 +141,14 @@ def test_a_rerun_keeps_what_a_training_was_asked_for(warehouse: Engine, version:
     assert _keys(warehouse) == [(version, DATASET)]
 
 
-def test_a_night_for_a_past_date_asks_for_nothing_and_the_present_one_does(warehouse: Engine, version: int) -> None:
+def test_a_night_for_a_past_or_a_coming_date_asks_for_nothing_and_the_present_one_does(
+    warehouse: Engine, version: int
+) -> None:
     alarms = _night(warehouse, NIGHT, _drift(version, NIGHT))
     keys = [found.key for found in alarms]
     with warehouse.connect() as connection:
         assert training_request(connection, NIGHT, keys, today=NIGHT + timedelta(days=3)) is None
+        assert training_request(connection, NIGHT, keys, today=NIGHT - timedelta(days=1)) is None
         assert training_request(connection, NIGHT, keys, today=NIGHT + timedelta(days=2)) is not None
     night = NIGHT + timedelta(days=20)
     assert _ask(warehouse, night, _night(warehouse, night, _drift(version, night))) is not None

@@ -143,6 +143,15 @@ def test_a_night_for_a_past_date_leaves_later_figures_alone(short: Engine) -> No
     assert _stored(short) == stored
 
 
+def test_a_look_into_the_future_does_not_stay(short: Engine) -> None:
+    report_performance(short, LAST)
+    stored = _stored(short)
+    report_performance(short, date(2199, 1, 1))
+    assert _stored(short) != stored
+    report_performance(short, LAST)
+    assert _stored(short) == stored
+
+
 def _alarms(engine: Engine) -> list[tuple[int, str, date, date, float]]:
     columns = (alarm.c.version, alarm.c.cause, alarm.c.as_of, alarm.c.since, alarm.c.e_value)
     with engine.connect() as connection:

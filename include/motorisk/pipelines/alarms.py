@@ -138,11 +138,12 @@ def _inherited(connection: Connection, as_of: date, finding: Finding) -> Alarm |
 def training_request(
     connection: Connection, as_of: date, keys: Sequence[tuple[int, str]], today: date | None = None
 ) -> TrainingRequest | None:
-    """The training that a night's alarms ask for; None where none does, or the night is long past.
+    """The training that a night's alarms ask for; None where none does, or the night is long past or has not come.
 
     `today` is the present day (UTC), for tests.
     """
-    if as_of < (today or datetime.now(UTC).date()) - PRESENT:
+    today = today or datetime.now(UTC).date()
+    if not today - PRESENT <= as_of <= today:
         return None
     champion = find_champion(connection)
     rows = connection.execute(_select().where(alarm.c.asked_at.is_(None)).order_by(alarm.c.version, alarm.c.cause))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import date
 
 import numpy as np
-from sqlalchemy import Connection, Engine, func
+from sqlalchemy import Connection, Engine, func, or_
 from sqlalchemy.dialects.postgresql import insert
 
 from motorisk.domain.calendar import add_months
@@ -227,7 +227,7 @@ def _store(connection: Connection, months: Sequence[MonthlyPerformance]) -> None
             statement.on_conflict_do_update(
                 index_elements=["month", "version"],
                 set_=replaced | {"measured_at": func.now()},
-                # A night for a past date knew less than what is stored.
-                where=performance.c.as_of <= statement.excluded.as_of,
+                # A night for a past date knew less than what is stored, unless somebody had looked into the future.
+                where=or_(performance.c.as_of <= statement.excluded.as_of, performance.c.as_of > func.current_date()),
             )
         )
