@@ -4,7 +4,7 @@
 
 For every run a model is fitted to the first month of a simulated world and then judged on what it foretells of the
 36 months that follow, as it would be night after night. In worlds that stand still every alarm is false; in worlds that
-drift the table tells after how many months of outcomes half of the runs have raised it. About eight minutes.
+drift the table tells after how many months of outcomes half of the runs have raised it. About ten minutes.
 """
 
 import argparse

@@ -181,11 +181,15 @@ def test_a_version_that_a_drifting_world_leaves_behind_raises_an_alarm_once(drif
 
 def test_the_alarm_is_raised_on_the_day_that_its_since_names(drifting: Engine) -> None:
     (raised,) = report_performance(drifting, LAST).alarms
-    with drifting.begin() as connection:
-        connection.execute(alarm.delete())
     before, on = _nights(drifting, date.fromordinal(raised.since.toordinal() - 1), raised.since)
     assert before.alarms == []
-    assert [found.since for found in on.alarms] == [raised.since]
+    (first,) = on.alarms
+    assert (first.as_of, first.since, first.last_seen) == (raised.since, raised.since, LAST)
+    assert first.e_value is not None
+    assert raised.e_value is not None
+    assert 1000 <= first.e_value == on.promises[0].e_value < raised.e_value
+    assert f"(evidence 1 : {first.e_value:,.0f})" in first.reason
+    assert report_performance(drifting, LAST).alarms == [first]
 
 
 def test_changing_the_future_changes_no_evidence(drifting: Engine) -> None:

@@ -36,7 +36,7 @@ MARGIN = 0.03
 tenth of the stated spread too high or too low on average.
 
 A model is estimated, so that what it states is never quite true even in a world that stands still: `bench/alarms.py`
-measures what 1,500 policies to learn from leave uncertain.
+measures what 1,500 policies to learn from leave uncertain (mean surprise ± 0.006, mean height ± 0.008).
 """
 
 ESTIMATION_ERROR = float(0.5 / np.sqrt(np.pi))

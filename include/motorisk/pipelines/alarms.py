@@ -97,23 +97,19 @@ def raise_alarms(connection: Connection, as_of: date, kind: str, findings: Seque
 
 def _raise(connection: Connection, as_of: date, finding: Finding) -> Alarm:
     known = _own(connection, finding) or (_inherited(connection, as_of, finding) if finding.outlives_version else None)
-    if known is None:
-        values = {
-            "version": finding.version,
-            "cause": finding.cause,
-            "as_of": as_of,
-            "since": finding.since,
-            "last_seen": as_of,
-            "reason": finding.reason,
-            "e_value": finding.e_value,
-            "threshold": finding.threshold,
-        }
-        return _from_row(connection.execute(insert(alarm).returning(*_COLUMNS), values).one())
-    seen = {
-        "as_of": min(known.as_of, as_of),
-        "since": min(known.since, finding.since),
-        "last_seen": max(known.last_seen, as_of),
+    found = {
+        "as_of": as_of,
+        "since": finding.since,
+        "reason": finding.reason,
+        "e_value": finding.e_value,
+        "threshold": finding.threshold,
     }
+    if known is None:
+        values = found | {"version": finding.version, "cause": finding.cause, "last_seen": as_of}
+        return _from_row(connection.execute(insert(alarm).returning(*_COLUMNS), values).one())
+    # The first night's words stay, until an earlier one is run.
+    first = found if known.version == finding.version and as_of <= known.as_of else {}
+    seen = first | {"last_seen": max(known.last_seen, as_of)}
     statement = update(alarm).where(alarm.c.version == known.version, alarm.c.cause == known.cause).values(seen)
     return _from_row(connection.execute(statement.returning(*_COLUMNS)).one())
 
