@@ -11,7 +11,12 @@ snapshot is gone and policies have changed since; train again.
 
 A drifted feature does not turn the run red: it is a finding, not a failure.
 
-**Rerunning** a date replaces its report and its figures.
+**Alarms** The dataset drifts (at least half of the features), or a feature does that did not when the champion was
+new: a line in the log of `measure`, a row in `alarm`. `ask` then asks `train_model` for a training, once by version and
+cause. A drift that lasts when a new champion takes over does not ask again: outcomes take a year, so that the new one
+has learned from policies as old. Skipped means that there is nothing to ask for, or that the night lies in the past.
+
+**Rerunning** a date replaces its report and its figures, and asks for nothing again.
 """
 
 from airflow.sdk import DAG, get_current_context, task
@@ -19,6 +24,7 @@ from airflow.sdk import DAG, get_current_context, task
 from motorisk_airflow.assets import SCORES
 from motorisk_airflow.dates import dates_of_events
 from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
+from motorisk_airflow.retraining import ask_for_training
 
 with DAG(
     dag_id="report_drift",
@@ -45,16 +51,12 @@ with DAG(
         from motorisk.pipelines.drift import report_drift
         from motorisk.settings import settings
         from motorisk_airflow.opening import warehouse
+        from motorisk_airflow.runs import log_alarms
 
         get_current_context()["day"] = day  # names the mapped task in the UI
         run = report_drift(warehouse(), settings(), date.fromisoformat(day))
-        return {
-            "as_of": day,
-            "version": run.version,
-            "rows": run.rows,
-            "dataset_drift": run.dataset_drift,
-            "drifted": run.drifted,
-            "report": str(run.report),
-        }
+        log_alarms(run.alarms)
+        found = {"version": run.version, "rows": run.rows, "dataset_drift": run.dataset_drift, "drifted": run.drifted}
+        return {**found, "as_of": day, "report": str(run.report), "alarms": [alarm.key for alarm in run.alarms]}
 
-    measure.expand(day=dates())
+    ask_for_training(measure.expand(day=dates()))

@@ -1,7 +1,10 @@
 """
 ### Train, validate and approve a model
 
-**When** on the first of each month, as of the last day of the month before; or by hand with `as_of`.
+**When** on the first of each month, as of the last day of the month before; for cause, as soon as `report_drift` or
+`report_performance` raises an alarm that asks for it, as of that night (alarms that come while a training runs make one
+run together); or by hand with `as_of`. The version keeps why: `provenance.reason` says *monthly clock*, *by hand*, or
+what the alarms said.
 
 **What** `snapshot` freezes the matured policies known on the as-of date; `competitors` names who competes, each runs
 its `backtest`; `fit` trains the best additive one and registers it as a candidate with its gates; `validate` turns the
@@ -18,11 +21,11 @@ stay as they are. Look at what changed in `dags/config/training.yaml` or in the 
 
 from pathlib import Path
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, get_current_context, task
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from motorisk_airflow.assets import CHAMPION, VALIDATED
-from motorisk_airflow.dates import as_of
+from motorisk_airflow.assets import CHAMPION, RETRAINING, VALIDATED
+from motorisk_airflow.dates import newest_date
 from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
 from motorisk_airflow.training import training_configuration
 
@@ -31,7 +34,7 @@ DAGS = Path(__file__).parent
 with DAG(
     dag_id="train_model",
     doc_md=__doc__,
-    schedule=CronDataIntervalTimetable("0 1 1 * *", timezone="UTC"),
+    schedule=AssetOrTimeSchedule(timetable=CronDataIntervalTimetable("0 1 1 * *", timezone="UTC"), assets=[RETRAINING]),
     start_date=START,
     catchup=False,
     max_active_runs=1,
@@ -47,7 +50,8 @@ with DAG(
         from motorisk.settings import settings
         from motorisk_airflow.opening import warehouse
 
-        return take_snapshot(warehouse(), settings(), as_of(get_current_context()), training_configuration(DAGS))
+        day = newest_date(get_current_context(), RETRAINING)
+        return take_snapshot(warehouse(), settings(), day, training_configuration(DAGS))
 
     @task
     def competitors() -> list[str]:
@@ -77,7 +81,7 @@ with DAG(
         from motorisk_airflow.opening import warehouse
         from motorisk_airflow.runs import made_by
 
-        made = made_by(get_current_context())
+        made = made_by(get_current_context(), RETRAINING)
         names, configuration = list(competing), training_configuration(DAGS)
         return fit_and_register(warehouse(), settings(), digest, names, configuration, **made).version
 

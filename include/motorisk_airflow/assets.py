@@ -10,3 +10,6 @@ CHAMPION = Asset(name="motorisk_champion", uri="motorisk://registry/champion")
 
 SCORES = Asset(name="motorisk_scores", uri="motorisk://warehouse/score")
 """A date's scores were published; the event's extra: `as_of`, `version`, `rows`."""
+
+RETRAINING = Asset(name="motorisk_retraining", uri="motorisk://registry/retraining")
+"""An alarm asks for a training; the event's extra: `reason`, `as_of`."""

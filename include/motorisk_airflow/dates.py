@@ -29,3 +29,11 @@ def dates_of_events(context: Mapping[str, Any], asset: Asset) -> list[date]:
     events = context["triggering_asset_events"].get(asset, [])
     dates = {date.fromisoformat(event.extra["as_of"]) for event in events if "as_of" in (event.extra or {})}
     return sorted(dates) or [as_of(context)]
+
+
+def newest_date(context: Mapping[str, Any], asset: Asset) -> date:
+    """The run's as-of date where the clock or events of an asset start it: then it is the newest of the events'.
+
+    A run by the clock has a data interval of its own, which knows more than any event before it.
+    """
+    return as_of(context) if context.get("data_interval_end") else dates_of_events(context, asset)[-1]

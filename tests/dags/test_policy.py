@@ -92,4 +92,5 @@ def test_a_dag_file_only_wires(name: str) -> None:
     tree = ast.parse((DAGS / f"{name}.py").read_text())
     longest = max((node.end_lineno or 0) - node.lineno for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
     assert longest < 20, "logic belongs in motorisk.pipelines"
-    assert sum(1 for _ in (DAGS / f"{name}.py").open()) < 120
+    runbook = tree.body[0].end_lineno or 0
+    assert sum(1 for _ in (DAGS / f"{name}.py").open()) - runbook < 110

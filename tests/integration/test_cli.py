@@ -98,6 +98,14 @@ def test_the_whole_story_from_policies_to_performance(as_json: Json) -> None:
     assert performance["rows"] == 600
     assert 0.8 < performance["accuracy"] < 1
     assert performance["log_loss"] > 0
+    assert performance["actual_to_expected"]["high"] == pytest.approx(1, abs=0.2)
+    assert [month["month"] for month in performance["months"] if month["rows"]] == ["2023-02"]
+    unknown = performance["months"][-1]
+    assert (unknown["month"], unknown["rows"], unknown["accuracy"]) == ("2024-02", 0, None)
+    assert 0.8 < unknown["estimated_accuracy"] < 1
+    assert "nothing is judged by it" in performance["estimate"]
+    assert performance["alarms"] == []
+    assert {"version", "rows", "e_value", "threshold", "since"} == performance["promises"][0].keys()
 
 
 def test_people_get_tables(motorisk: Run) -> None:
@@ -109,6 +117,18 @@ def test_people_get_tables(motorisk: Run) -> None:
     assert "approved" in motorisk("models").stdout
     assert "net premium a year" in motorisk("score", "--as-of", "2023-02-15").stdout
     assert "No outcome" in motorisk("performance", "--as-of", "2023-02-15").stdout
+
+
+def test_people_are_told_of_a_broken_promise_in_one_plain_line(motorisk: Run, as_json: Json) -> None:
+    motorisk("simulate", "--start", "2023-01", "--months", "12", "--policies", "600", "--label-delay", "1")
+    motorisk("train", "--as-of", "2023-01-31")
+    shown = motorisk("performance", "--as-of", "2024-02-15").stdout
+    assert "estimated accuracy*" in shown
+    assert "* the mean of the versions' own certainty: it stays high where a version is wrong" in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("Alarm: ")]
+    (alarm,) = as_json("performance", "--as-of", "2024-02-15")["alarms"]
+    assert line == f"Alarm: {alarm['reason']}"
+    assert f"version 1 does worse than it promised since {alarm['since']} (evidence " in line
 
 
 def test_approval_by_people_from_the_shell(motorisk: Run, as_json: Json) -> None:

@@ -17,7 +17,7 @@ from motorisk.modelling.configuration import GateThresholds, TrainingConfigurati
 from motorisk.modelling.snapshot import extract_snapshot
 from motorisk.monitoring.drift import measure_drift
 from motorisk.pipelines import score as score_pipeline
-from motorisk.pipelines.drift import newest_month, report_drift
+from motorisk.pipelines.drift import DriftRun, newest_month, report_drift
 from motorisk.pipelines.folders import snapshots
 from motorisk.pipelines.performance import report_performance
 from motorisk.pipelines.score import score_portfolio
@@ -321,20 +321,47 @@ def test_drift_figures_of_month_12_stay_what_they_are() -> None:
     assert found.dataset_drift
 
 
+def _causes(run: DriftRun) -> set[str]:
+    return {alarm.cause for alarm in run.alarms}
+
+
+def test_a_feature_that_begins_to_drift_raises_an_alarm(championed: Engine, settings: Settings) -> None:
+    first = report_drift(championed, settings, date(2023, 2, 28))
+    assert "miles" not in first.drifted
+    assert first.alarms == []
+    later = report_drift(championed, settings, date(2024, 3, 31))
+    assert not later.dataset_drift
+    assert "miles" in later.drifted
+    assert _causes(later) == {f"drift of {name}" for name in later.drifted if name not in first.drifted}
+    assert {(alarm.version, alarm.since) for alarm in later.alarms} == {(later.version, date(2024, 3, 31))}
+    again = report_drift(championed, settings, date(2024, 3, 31))
+    assert [alarm.key for alarm in again.alarms] == [alarm.key for alarm in later.alarms]
+
+
+def test_what_drifted_when_a_version_was_new_is_no_change(championed: Engine, settings: Settings) -> None:
+    first = report_drift(championed, settings, date(2024, 3, 31))
+    assert "miles" in first.drifted
+    assert first.alarms == []
+    assert "drift of miles" not in _causes(report_drift(championed, settings, date(2024, 4, 30)))
+
+
 def test_performance_appears_as_outcomes_mature(championed: Engine) -> None:
-    assert report_performance(championed, date(2023, 12, 31)) == []
-    found = report_performance(championed, date(2024, 3, 31))
+    assert report_performance(championed, date(2023, 12, 31)).realised == []
+    report = report_performance(championed, date(2024, 3, 31))
+    found = report.realised
     assert [(figures.month, figures.rows) for figures in found] == [(date(2023, 2, 1), 600), (date(2023, 3, 1), 600)]
-    assert all(0.82 < figures.accuracy < 0.96 for figures in found)
-    assert report_performance(championed, date(2024, 3, 31)) == found
+    assert all(figures.accuracy is not None and 0.82 < figures.accuracy < 0.96 for figures in found)
+    assert report_performance(championed, date(2024, 3, 31)) == report
     with championed.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(performance)) == 2
+        known = select(func.count()).select_from(performance).where(performance.c.rows > 0)
+        assert connection.scalar(known) == 2
+        assert connection.scalar(select(func.count()).select_from(performance)) == 14
 
 
 def test_a_month_is_charged_to_the_version_that_served_it(championed: Engine, settings: Settings) -> None:
     second = train(championed, settings, date(2024, 2, 29), CONFIGURATION)
     assert second.approved
-    versions = {figures.month: figures.version for figures in report_performance(championed, date(2025, 3, 31))}
+    versions = {figures.month: figures.version for figures in report_performance(championed, date(2025, 3, 31)).months}
     first = second.version.version - 1
     assert versions[date(2023, 2, 1)] == first
     assert versions[date(2024, 2, 1)] == first

@@ -1,5 +1,9 @@
 """What the nights do: score, drift, performance."""
 
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
 from rich.table import Table
 
 from motorisk.commands.opening import warehouse
@@ -7,6 +11,10 @@ from motorisk.commands.options import AsOfOption
 from motorisk.commands.output import JsonOption, console, print_json, print_pairs, progress_bar
 from motorisk.domain.calendar import month_name
 from motorisk.settings import settings
+
+if TYPE_CHECKING:
+    from motorisk.pipelines.alarms import Alarm
+    from motorisk.pipelines.performance import MonthlyPerformance, PerformanceReport
 
 
 def score(as_of: AsOfOption, json: JsonOption = False) -> None:
@@ -52,39 +60,84 @@ def drift(as_of: AsOfOption, json: JsonOption = False) -> None:
         table.add_row(name, f"{found.score:.4f}", f"{found.threshold:g}", found.method, verdict)
     console.print(table)
     console.print(f"Dataset drift: {'yes' if run.dataset_drift else 'no'}. Report: {run.report}", soft_wrap=True)
+    print_alarms(run.alarms)
+
+
+def print_alarms(alarms: Iterable["Alarm"]) -> None:
+    """What speaks against a version, a plain line each."""
+    for alarm in alarms:
+        console.print(f"[red]Alarm:[/] {alarm.reason}", soft_wrap=True, highlight=False)
 
 
 def performance(as_of: AsOfOption, json: JsonOption = False) -> None:
     """Compare what the served versions foretold with the outcomes known on a day, month by month."""
     from motorisk.pipelines.performance import report_performance
 
-    measured = report_performance(warehouse(), as_of)
-    months = [
-        {
-            "month": month_name(figures.month),
-            "version": figures.version,
-            "rows": figures.rows,
-            "accuracy": figures.accuracy,
-            "log_loss": figures.log_loss,
-        }
-        for figures in measured
-    ]
+    report = report_performance(warehouse(), as_of)
     if json:
+        months = [month_as_json(figures) for figures in report.months]
+        realised = [month for month in months if month["rows"]]
         nothing = {"month": None, "version": None, "rows": 0, "accuracy": None, "log_loss": None}
-        print_json({**(months[-1] if months else nothing), "as_of": as_of, "months": months})
+        newest = realised[-1] if realised else nothing
+        parts = {"months": months, "estimate": ESTIMATE, "promises": report.promises, "alarms": report.alarms}
+        print_json({**newest, "as_of": as_of, **parts})
         return
-    if not months:
+    if not report.realised:
         console.print(f"No outcome that an approved version did not know had matured by {as_of}.")
-        return
-    table = Table(title=f"Realised performance as of {as_of}", title_justify="left")
-    for heading in ("month", "version", "policies", "accuracy", "log loss"):
+    if report.months:
+        print_months(report)
+    print_alarms(report.alarms)
+
+
+ESTIMATE = (
+    "the mean of the versions' own certainty: it stays high where a version is wrong (0.89 while the truth was 0.49), "
+    "hence nothing is judged by it"
+)
+
+
+def month_as_json(figures: "MonthlyPerformance") -> dict[str, Any]:
+    """A month as programs get it."""
+    from motorisk.domain.risk import RISK_CLASSES
+
+    ratios = {name.value: figures.actual_to_expected(name) for name in RISK_CLASSES}
+    values = {field.name: getattr(figures, field.name) for field in fields(figures)}
+    return {**values, "month": month_name(figures.month), "actual_to_expected": ratios}
+
+
+def print_months(report: "PerformanceReport") -> None:
+    """The months' figures, for people."""
+    from motorisk.domain.risk import RiskClass
+
+    table = Table(title=f"Performance as of {report.as_of}", title_justify="left")
+    for heading in (
+        "month",
+        "version",
+        "known",
+        "estimated accuracy*",
+        "accuracy",
+        "log loss",
+        "RMSE",
+        "bias (SE)",
+        "A/E high",
+        "calibration error",
+    ):
         table.add_column(heading)
-    for figures in measured:
+
+    def shown(value: float | None, form: str = ".4f") -> str:
+        return "" if value is None else format(value, form)
+
+    for figures in report.months:
         table.add_row(
             month_name(figures.month),
             str(figures.version),
-            f"{figures.rows:,}",
-            f"{figures.accuracy:.4f}",
-            f"{figures.log_loss:.4f}",
+            f"{figures.rows:,} of {figures.policies:,}",
+            shown(figures.estimated_accuracy),
+            shown(figures.accuracy),
+            shown(figures.log_loss),
+            shown(figures.rmse),
+            shown(figures.bias, "+.1f"),
+            shown(figures.actual_to_expected(RiskClass.HIGH), ".3f"),
+            shown(figures.calibration_error),
         )
     console.print(table)
+    console.print(f"* {ESTIMATE}.", soft_wrap=True, highlight=False)

@@ -34,9 +34,9 @@ from motorisk.scoring.pricing import (
     class_probabilities,
     curve_value,
     estimate,
+    predictive_spread,
     risk_classes,
     rule_classes,
-    spread,
     trend_time,
 )
 
@@ -98,12 +98,13 @@ class PlanForecaster(Forecaster):
         """Each changing term held where it was in the middle of the training data, which it was centred on."""
         found = estimate(self.plan, features, effective_dates)
         months = trend_time(self.plan, effective_dates)
+        spread = predictive_spread(self.plan, effective_dates)
         still = {}
         for name, term in self.plan.terms.items():
             if term.trend is not None:
                 change = (months - self.center) * curve_value(term.trend, features[name])
                 risk, bounds = found.expected_risk - change, self.plan.class_bounds
-                still[name] = class_probabilities(risk, spread(self.plan, months), bounds)
+                still[name] = class_probabilities(risk, spread, bounds)
         return still
 
 

@@ -12,6 +12,7 @@ CALIBRATION_BINS = 10
 
 # One hundred-millionth: what a probability of zero could have been before it was rounded.
 SMALLEST_PROBABILITY = 1 / PROBABILITY_UNITS
+CALIBRATION_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)

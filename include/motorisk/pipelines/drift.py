@@ -1,6 +1,6 @@
 """Drift: the newest month of policies against what the champion was trained on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -13,10 +13,13 @@ from motorisk.domain.policy import FEATURES
 from motorisk.errors import InvalidData, NotEnoughData
 from motorisk.modelling.snapshot import Snapshot, extract_snapshot, load_snapshot
 from motorisk.monitoring.drift import FeatureDrift, measure_drift
+from motorisk.pipelines.alarms import Alarm, Finding, raise_alarms
 from motorisk.pipelines.folders import drift_reports, snapshots
 from motorisk.registry.versions import ModelVersion, champion
 from motorisk.settings import Settings
 from motorisk.warehouse.tables import drift_metric, drift_run, policy
+
+CAUSE = "drift"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class DriftRun:
     drifted_share: float
     features: dict[str, FeatureDrift]
     report: Path
+    alarms: list[Alarm] = field(default_factory=list)
 
     @property
     def drifted(self) -> list[str]:
@@ -89,7 +93,7 @@ def reference_of(connection: Connection, settings: Settings, model: ModelVersion
 
 
 def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
-    """Measure drift as of a date, keep the report, and replace what the date wrote before.
+    """Measure drift as of a date, keep the report, replace what the date wrote before, and raise alarms.
 
     Raises `NoChampion`, `NotEnoughData` and `InvalidData` (the reference is gone).
     """
@@ -110,37 +114,67 @@ def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
         features=measurement.features,
         report=measurement.save(drift_reports(settings, as_of)),
     )
-    _store(engine, run)
-    return run
-
-
-def _store(engine: Engine, run: DriftRun) -> None:
     with engine.begin() as connection:
-        connection.execute(delete(drift_run).where(drift_run.c.as_of == run.as_of))
-        connection.execute(
-            insert(drift_run),
+        _store(connection, run)
+        return replace(run, alarms=raise_alarms(connection, as_of, CAUSE, _findings(connection, run)))
+
+
+def _findings(connection: Connection, run: DriftRun) -> list[Finding]:
+    """What asks for a training: the dataset drifts, or a feature does that did not when the version was first measured.
+
+    What drifted then already is how far the version's reference lies back: outcomes take a year.
+    """
+    found = {}
+    if run.dataset_drift:
+        names = ", ".join(run.drifted)
+        found["of the dataset"] = f"the dataset drifts from what version {run.version} was trained on: {names}"
+    steady = _steady_at_first(connection, run)
+    for name in run.drifted:
+        if name in steady:
+            found[f"of {name}"] = f"{name} drifts, which it did not when version {run.version} was new"
+    return [
+        Finding(run.version, f"{CAUSE} {where}", run.as_of, reason, outlives_version=True)
+        for where, reason in found.items()
+    ]
+
+
+def _steady_at_first(connection: Connection, run: DriftRun) -> set[str]:
+    """Features that did not drift when the version was first measured; none on that night itself."""
+    first = (
+        select(func.min(drift_run.c.as_of))
+        .where(drift_run.c.version == run.version, drift_run.c.as_of < run.as_of)
+        .scalar_subquery()
+    )
+    rows = select(drift_metric.c.feature).where(drift_metric.c.as_of == first, drift_metric.c.drifted.is_(False))
+    return set(connection.scalars(rows))
+
+
+def _store(connection: Connection, run: DriftRun) -> None:
+    connection.execute(delete(drift_run).where(drift_run.c.as_of == run.as_of))
+    connection.execute(
+        insert(drift_run),
+        {
+            "as_of": run.as_of,
+            "version": run.version,
+            "month": run.month,
+            "rows": run.rows,
+            "reference_rows": run.reference_rows,
+            "dataset_drift": run.dataset_drift,
+            "drifted_share": run.drifted_share,
+            "report": str(run.report),
+        },
+    )
+    connection.execute(
+        insert(drift_metric),
+        [
             {
                 "as_of": run.as_of,
-                "version": run.version,
-                "month": run.month,
-                "rows": run.rows,
-                "reference_rows": run.reference_rows,
-                "dataset_drift": run.dataset_drift,
-                "drifted_share": run.drifted_share,
-                "report": str(run.report),
-            },
-        )
-        connection.execute(
-            insert(drift_metric),
-            [
-                {
-                    "as_of": run.as_of,
-                    "feature": name,
-                    "score": drift.score,
-                    "method": drift.method,
-                    "threshold": drift.threshold,
-                    "drifted": drift.drifted,
-                }
-                for name, drift in run.features.items()
-            ],
-        )
+                "feature": name,
+                "score": drift.score,
+                "method": drift.method,
+                "threshold": drift.threshold,
+                "drifted": drift.drifted,
+            }
+            for name, drift in run.features.items()
+        ],
+    )

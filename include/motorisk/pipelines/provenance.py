@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LIBRARIES = ("motorisk", "numpy", "scipy", "scikit-learn", "pyarrow")
+BY_HAND = "by hand"
 
 
 def _git_commit() -> str | None:
@@ -33,9 +34,10 @@ def _library_versions() -> dict[str, str]:
     return found
 
 
-def provenance(bundle_version: str | None = None) -> dict[str, object]:
-    """Versions of Python and the libraries, the checkout's git commit, and the DAG bundle's version."""
+def provenance(bundle_version: str | None = None, reason: str = BY_HAND) -> dict[str, object]:
+    """Why it was trained, versions of Python and the libraries, the checkout's git commit, the DAG bundle's version."""
     return {
+        "reason": reason,
         "python": platform.python_version(),
         "libraries": _library_versions(),
         "git_commit": _git_commit(),

@@ -18,7 +18,7 @@ from motorisk.modelling.snapshot import Snapshot, extract_snapshot, load_snapsho
 from motorisk.modelling.tuning import CHAMPION, Entry, as_champion, enter
 from motorisk.pipelines.folders import backtests, snapshots
 from motorisk.pipelines.impact import price_impact
-from motorisk.pipelines.provenance import provenance
+from motorisk.pipelines.provenance import BY_HAND, provenance
 from motorisk.pipelines.quote_time import milliseconds_per_quote
 from motorisk.registry.transitions import AutomaticDecision, approve_automatically, require_validated
 from motorisk.registry.transitions import validate as validate_version
@@ -91,8 +91,12 @@ def fit_and_register(
     *,
     trained_by: str | None = None,
     bundle_version: str | None = None,
+    reason: str = BY_HAND,
 ) -> ModelVersion:
-    """Train the best additive competitor on a saved snapshot, measure it, and register it as a candidate."""
+    """Train the best additive competitor on a saved snapshot, measure it, and register it as a candidate.
+
+    `reason` is why it is trained at all; it stays with the version.
+    """
     snapshot = _saved(settings, digest)
     entries = [Entry.load(_folder(settings, digest), name) for name in competing]
     trained = fit(snapshot, configuration, entries)
@@ -108,7 +112,7 @@ def fit_and_register(
             backtest=trained.candidates,
             evaluation=trained.evaluation | {"champion": None if present is None else present.model.version},
             parameters=trained.configuration.model_dump(mode="json"),
-            provenance=provenance(bundle_version),
+            provenance=provenance(bundle_version, reason),
             trained_by=trained_by or settings.user,
         )
 

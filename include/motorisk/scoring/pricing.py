@@ -83,11 +83,6 @@ def trend_time(plan: RatingPlan, effective_dates: Dates) -> Floats:
     return np.clip(days / DAYS_A_MONTH, *plan.trend_months)
 
 
-def spread(plan: RatingPlan, months: Floats) -> Floats:
-    """Standard deviation of the outcome at trend times `months`, (n,)."""
-    return np.asarray(plan.spread * np.exp(plan.spread_trend * months))
-
-
 def contribution(term: NumberTerm | FlagTerm, x: Floats, months: Floats) -> Floats:
     """A term's part of the risk index for feature values `x` at trend times `months`, both (n,)."""
     level = curve_value(term.level, x)
@@ -107,6 +102,11 @@ def most_likely(probabilities: npt.NDArray[np.generic]) -> npt.NDArray[np.int8]:
     return np.asarray(last - np.argmax(probabilities[:, ::-1], axis=1), dtype=np.int8)
 
 
+def predictive_spread(plan: RatingPlan, effective_dates: Dates) -> Floats:
+    """(n,) standard deviations of the outcomes about the expected risk, as the plan states them."""
+    return np.asarray(plan.spread * np.exp(plan.spread_trend * trend_time(plan, effective_dates)))
+
+
 def estimate(plan: RatingPlan, features: Columns, effective_dates: Dates) -> Estimates:
     """The model's answers, also outside its support."""
     months = trend_time(plan, effective_dates)
@@ -115,8 +115,8 @@ def estimate(plan: RatingPlan, features: Columns, effective_dates: Dates) -> Est
     for name in FEATURES:
         contributions[name] = contribution(plan.terms[name], features[name], months)
         expected_risk = expected_risk + contributions[name]
-    probabilities = class_probabilities(expected_risk, spread(plan, months), plan.class_bounds)
-    return Estimates(expected_risk, contributions, probabilities)
+    spread = predictive_spread(plan, effective_dates)
+    return Estimates(expected_risk, contributions, class_probabilities(expected_risk, spread, plan.class_bounds))
 
 
 def inside_support(plan: RatingPlan, features: Columns) -> npt.NDArray[np.bool_]:

@@ -194,11 +194,43 @@ CREATE TABLE motorisk.performance (
     month date NOT NULL,
     version integer NOT NULL REFERENCES motorisk.model_version,
     as_of date NOT NULL,
-    rows integer NOT NULL,
-    accuracy double precision NOT NULL,
-    log_loss double precision NOT NULL,
+    -- written in the month, their outcomes unknown when the version was trained
+    policies integer NOT NULL CHECK (policies > 0),
+    -- the version's own certainty: still high where it is wrong, shown and never judged by
+    estimated_accuracy double precision,
+    -- of these, outcomes known on the as-of date; what follows is about them
+    rows integer NOT NULL CHECK (rows BETWEEN 0 AND policies),
+    accuracy double precision CHECK ((accuracy IS NULL) = (rows = 0)),
+    log_loss double precision CHECK ((log_loss IS NULL) = (rows = 0)),
+    -- of these, answered by the version and not by the rules; what follows is about them
+    by_model integer NOT NULL CHECK (by_model BETWEEN 0 AND rows),
+    rmse double precision CHECK ((rmse IS NULL) = (by_model = 0)),
+    bias double precision CHECK ((bias IS NULL) = (by_model = 0)),
+    calibration_error double precision CHECK ((calibration_error IS NULL) = (by_model = 0)),
+    actual jsonb CHECK ((actual IS NULL) = (by_model = 0)),
+    expected jsonb CHECK ((expected IS NULL) = (by_model = 0)),
     measured_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (month, version)
+);
+
+COMMENT ON COLUMN motorisk.performance.bias IS 'observed less expected risk index, in standard errors';
+COMMENT ON COLUMN motorisk.performance.actual IS 'policies by class';
+COMMENT ON COLUMN motorisk.performance.expected IS 'sum of stated probabilities by class';
+
+-- What speaks against a served version, and when a training was asked for because of it: once by version and cause.
+CREATE TABLE motorisk.alarm (
+    version integer NOT NULL REFERENCES motorisk.model_version,
+    cause text NOT NULL CHECK (cause <> ''),
+    -- the night that raised it first, the day from which on it holds, and the newest night that saw it
+    as_of date NOT NULL,
+    since date NOT NULL,
+    last_seen date NOT NULL CHECK (last_seen >= as_of),
+    reason text NOT NULL,
+    e_value double precision,
+    threshold double precision,
+    raised_at timestamptz NOT NULL DEFAULT now(),
+    asked_at timestamptz,
+    PRIMARY KEY (version, cause)
 );
 
 CREATE TABLE motorisk.quarantined_row (
