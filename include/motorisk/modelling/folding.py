@@ -24,13 +24,15 @@ def fold_curves(curves: Weighted) -> PiecewiseCubic:
     them to rounding.
     """
     splines = [(weight, curve, _spline(curve)) for weight, curve in curves]
-    knots = sorted({float(x) for _, _, spline in splines if spline is not None for x in _breakpoints(spline)})
-    if not knots:
-        knots = [0.0]
-    segments = [_taylor(splines, x) for x in knots]
+    found = [_breakpoints(spline) for _, _, spline in splines if spline is not None]
+    knots = np.unique(np.concatenate(found)) if found else np.zeros(1)
+    total = sum(
+        (weight * _taylor(curve, spline, knots) for weight, curve, spline in splines), np.zeros((4, len(knots)))
+    )
+    segments = [(float(c0), float(c1), float(c2), float(c3)) for c0, c1, c2, c3 in total.T]
     first, last = segments[0], segments[-1]
     return PiecewiseCubic(
-        breakpoints=tuple(knots),
+        breakpoints=tuple(float(knot) for knot in knots),
         coefficients=(
             (first[0], first[1], 0.0, 0.0),
             *segments[:-1],
@@ -51,23 +53,24 @@ def _breakpoints(spline: BSpline) -> Floats:
     return np.unique(spline.t[DEGREE:-DEGREE])
 
 
-def _taylor(splines: list[tuple[float, Curve, BSpline | None]], x: float) -> tuple[float, float, float, float]:
-    """Value and derivatives (over factorials) of the weighted sum, to the right of x."""
-    total = np.zeros(4)
-    for weight, curve, spline in splines:
-        if spline is None:
-            slope = float(curve.coefficients[0])
-            total += weight * np.array([slope * x - curve.mean, slope, 0.0, 0.0])
-            continue
-        ends = _breakpoints(spline)
-        inside = min(max(x, ends[0]), ends[-1])
-        value, slope = float(spline(inside)), float(spline.derivative()(inside))
-        if ends[0] <= x < ends[-1]:
-            bend = [float(spline.derivative(order)(x)) for order in (2, 3)]
-            total += weight * np.array([value - curve.mean, slope, bend[0] / 2, bend[1] / 6])
-        else:
-            total += weight * np.array([value + slope * (x - inside) - curve.mean, slope, 0.0, 0.0])
-    return (float(total[0]), float(total[1]), float(total[2]), float(total[3]))
+def _taylor(curve: Curve, spline: BSpline | None, knots: Floats) -> Floats:
+    """(4, n) value and derivatives (over factorials) of a curve to the right of (n,) knots."""
+    bent = np.zeros(len(knots))
+    if spline is None:
+        slope = float(curve.coefficients[0])
+        return np.stack([slope * knots - curve.mean, np.full(len(knots), slope), bent, bent])
+    ends = _breakpoints(spline)[[0, -1]]
+    inside = np.clip(knots, *ends)
+    value, slope_there, second, third = (spline(inside, nu=order) for order in range(DEGREE + 1))
+    within = (ends[0] <= knots) & (knots < ends[1])
+    return np.stack(
+        [
+            value + slope_there * (knots - inside) - curve.mean,
+            slope_there,
+            np.where(within, second / 2, 0.0),
+            np.where(within, third / 6, 0.0),
+        ]
+    )
 
 
 def fold(
