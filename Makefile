@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 DEMO_EXTRAS := airflow batch demo drift embedded web
 TEST_EXTRAS := $(DEMO_EXTRAS) dev
 PYTEST_ARGUMENTS ?=
+TEST_WORKERS ?= 2
 
 .PHONY: help demo test lint format lock install-demo install-test clean
 
@@ -16,7 +17,7 @@ demo: $(VENV)/demo-installed  ## The whole platform on this machine, one night r
 
 test: $(VENV)/test-installed  ## All tests, against real Postgres, Airflow and gunicorn
 	@scripts/install-system-parts.sh
-	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGUMENTS)
 
 lint: $(VENV)/test-installed  ## Formatting, style, types and the direction of imports
 	@$(BIN)/ruff check

@@ -133,8 +133,8 @@ class RatingPlan(_Frozen):
 
     @property
     def has_trends(self) -> bool:
-        """Whether any feature's term changes with time."""
-        return any(term.trend is not None for term in self.terms.values())
+        """Whether the answer for the same features changes with time."""
+        return self.intercept_trend != 0 or any(term.trend is not None for term in self.terms.values())
 
     def trend_time(self, effective_date: date) -> float:
         """Months since `as_of` at which trends are evaluated for a policy: bounded extrapolation."""

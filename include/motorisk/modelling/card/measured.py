@@ -112,9 +112,13 @@ def price_impact(impact: Row | None, version: int) -> Section:
 
 
 def _loser(row: Row, names: Sequence[str]) -> tuple[str, ...]:
-    features = (setting(row.get(name)) for name in names)
+    features = (_feature(row.get(name)) for name in names)
     premiums = (setting(row.get("champion_net")), setting(row.get("net")))
     return (setting(row.get("policy_id")), *features, *premiums, percent(row.get("change"), "+.1f"))
+
+
+def _feature(value: Any) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else setting(value)
 
 
 def explainability(found: Row | None) -> Section:
