@@ -67,7 +67,7 @@ def _start(environment: dict[str, str], log: Path, *arguments: str) -> subproces
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=progress, text=True)
 
 
-def _facts(demo: subprocess.Popen[str], log: Path, seconds: float = 400) -> dict[str, Any]:
+def _facts(demo: subprocess.Popen[str], log: Path, seconds: float = 600) -> dict[str, Any]:
     assert demo.stdout is not None
     told, _, _ = select.select([demo.stdout], [], [], seconds)
     line = demo.stdout.readline() if told else ""
@@ -75,11 +75,15 @@ def _facts(demo: subprocess.Popen[str], log: Path, seconds: float = 400) -> dict
     return dict(json.loads(line))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_one_command_brings_everything_up_and_takes_everything_down(
     environment: dict[str, str], home: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "demo.log"
+    # All candidates and their search are in the other demo.
+    training = tmp_path / "training.yaml"
+    training.write_text("candidates: [rules, gam, trend_gam]\nsearch_trials: 0\n")
+    environment["MOTORISK_TRAINING_CONFIG"] = str(training)
     demo = _start(environment, log)
     try:
         facts = _facts(demo, log)
@@ -153,7 +157,7 @@ def test_stopping_while_it_starts_leaves_nothing_behind(
     assert _processes_of(home) == []
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_person_who_did_not_train_approves_in_airflow(
     environment: dict[str, str], home: Path, tmp_path: Path
 ) -> None:
@@ -196,7 +200,7 @@ def test_a_person_who_did_not_train_approves_in_airflow(
 
 def _required_action(airflow: httpx.Client, home: Path, demo: subprocess.Popen[str]) -> dict[str, Any]:
     """Log in as the underwriter and wait for something to be decided."""
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 500
     while time.monotonic() < deadline and demo.poll() is None:
         time.sleep(1)
         with suppress(httpx.HTTPError, OSError, KeyError, ValueError):
