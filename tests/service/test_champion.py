@@ -172,36 +172,6 @@ def no_connections(engine: Engine) -> Iterator[None]:
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
 
 
-def test_while_the_database_is_away_quotes_are_refused_and_afterwards_all_is_well(
-    warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
-) -> None:
-    version = approve(warehouse)
-    service = start_service()
-    service.wait_until_served(version)
-    with service.client() as client:
-        made = client.post("/v1/quotes", json=body)
-        with no_connections(warehouse):
-            for response in (
-                client.post("/v1/quotes", json=body),
-                client.post("/predict/", json=body),
-                client.post("/predict/mock", json=body),
-                client.get(made.headers["Location"]),
-                service.wait_for_status("/readyz", 503),
-            ):
-                assert response.status_code == 503
-                assert int(response.headers["Retry-After"]) > 0
-                assert response.json()["title"] == "Database unavailable"
-                assert warehouse.url.database not in response.text
-            assert client.get("/healthz").status_code == 200
-            assert client.get("/v1/model").json()["version"] == version
-            metrics = client.get("/metrics")
-            assert metrics.status_code == 200
-            assert "motorisk_database_errors_total" in metrics.text
-        service.wait_for_status("/readyz", 200)
-        assert client.get(made.headers["Location"]).json() == made.json()
-        assert client.post("/v1/quotes", json=body).status_code == 201
-
-
 def test_a_service_that_starts_before_its_database_serves_once_it_is_there(
     warehouse: Engine, approve: Any, start_app: Any, body: JsonObject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from queue import Empty, SimpleQueue
 from typing import Literal, NamedTuple
 
@@ -30,6 +31,7 @@ LEDGER_SECONDS = 1.0
 """A row that Postgres has not taken by then goes into the journal."""
 JOURNAL_SECONDS = 10.0
 """A disk that takes longer counts as one that does not answer."""
+WAKE_SECONDS = 0.25
 REFUSING_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
@@ -55,15 +57,38 @@ class _Waiting:
     entries: list[Entry]
     done: threading.Lock = field(default_factory=_locked)
     outcome: list[Outcome] | Exception | None = None
+    following: "_Waiting | None" = None
 
     def settle(self, outcome: list[Outcome] | Exception) -> None:
         if self.outcome is None:
             self.outcome = outcome
-            with suppress(RuntimeError):  # the other thread came in between: both have it on a disk
-                self.done.release()
+
+    def wake(self) -> None:
+        with suppress(RuntimeError):  # it is awake
+            self.done.release()
 
     def wait(self, seconds: float) -> bool:
-        return self.done.acquire(timeout=seconds)
+        """Whether the outcome is there in time."""
+        deadline = time.monotonic() + seconds
+        # In slices: who is to wake it may have left in the very moment in which it was told to.
+        while not self.done.acquire(timeout=min(seconds, WAKE_SECONDS)):
+            if self.outcome is not None:
+                break
+            if time.monotonic() >= deadline:
+                return False
+        if self.outcome is None:
+            return False
+        if self.following is not None:
+            self.following.wake()
+        return True
+
+
+def _wake(settled: list[_Waiting]) -> None:
+    """Wake the first request, which wakes the next: all at once they would contend for the interpreter."""
+    for waiting, following in pairwise(settled):
+        waiting.following = following
+    if settled:
+        settled[0].wake()
 
 
 class Recorder:
@@ -156,6 +181,7 @@ class Recorder:
                 _log.exception("the ledger's writer failed and goes on")
                 for waiting in batch:
                     waiting.settle(error)
+                _wake(batch)
             finally:
                 self._is_committing = False
 
@@ -166,6 +192,7 @@ class Recorder:
         except REFUSED as error:
             if len(batch) == 1:
                 batch[0].settle(error)
+                _wake(batch)
                 return
             for waiting in batch:  # one of them is to blame, and nothing of the others was written
                 self._commit([waiting])
@@ -178,6 +205,7 @@ class Recorder:
             answers = iter(holders)
             for waiting in batch:
                 waiting.settle([Outcome("ledger", next(answers)) for _ in waiting.entries])
+            _wake(batch)
 
     # --- the thread of the journal -------------------------------------------------------------------------------
 
@@ -195,12 +223,14 @@ class Recorder:
                 refusal.__cause__ = error
                 for waiting in open_ones:
                     waiting.settle(refusal)
+                _wake(open_ones)
                 continue
             self._journal_failed_at = -math.inf
             rows = 0
             for waiting in open_ones:
                 rows += len(waiting.entries)
                 waiting.settle([Outcome("journal", next(holders)) for _ in waiting.entries])
+            _wake(open_ones)
             self._on_journalled(rows)
 
 

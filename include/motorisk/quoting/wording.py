@@ -145,13 +145,14 @@ def reason_text(name: str, value: float, contribution: float, language: Language
 
 def fallback_text(name: str, value: float, support: Support, language: Language) -> str:
     """Why the rules answered and not the model."""
-    words = _WORDS[language]
+    words, feature = _WORDS[language], FEATURES[name]
     return words.fallback.format(
         name=words.names[name],
         value=_number(value, words),
-        unit="" if FEATURES[name].is_flag else words.units[name],
-        minimum=_number(support.minimum, words),
-        maximum=_number(support.maximum, words),
+        unit="" if feature.is_flag else words.units[name],
+        # What is impossible anyway would only puzzle.
+        minimum=_number(max(support.minimum, feature.minimum), words),
+        maximum=_number(support.maximum if feature.is_flag else min(support.maximum, feature.maximum), words),
     )
 
 
