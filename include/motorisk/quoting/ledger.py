@@ -72,7 +72,7 @@ class Entry(NamedTuple):
 
 
 def _copy(cursor: Cursor, command: str, lines: Sequence[str]) -> None:
-    cursor.copy_expert(command, io.BytesIO(("\n".join(lines) + "\n").encode()))
+    cursor.copy_expert(command, io.BytesIO("".join([f"{line}\n" for line in lines]).encode()))
 
 
 class LedgerSession:
