@@ -86,6 +86,7 @@ def unreachable(engine: Engine) -> Iterator[None]:
             yield
         finally:
             connection.execute(text(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true"))
+            engine.dispose()  # its connections were ended too
 
 
 def record_at_once(recorder: Recorder, rows: list[Entry]) -> list[Outcome]:

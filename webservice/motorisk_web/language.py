@@ -15,4 +15,8 @@ def requested_language(accept_language: str | None) -> Language:
 
 @lru_cache(maxsize=256)
 def _best(wanted: str) -> Language:
-    return "de" if parse_accept_header(wanted, LanguageAccept).best_match(LANGUAGES, default="en") == "de" else "en"
+    for name, quality in parse_accept_header(wanted, LanguageAccept):  # the most wanted first
+        for language in LANGUAGES:
+            if quality > 0 and name.lower().split("-")[0] == language:
+                return language
+    return "en"

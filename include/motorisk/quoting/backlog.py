@@ -100,10 +100,8 @@ class Backlog:
 
         `OSError` where the disk does not take them: then none of them counts.
         """
-        self.is_empty = False
         if all(entry.claim is None for entry in entries):
-            with self._writing:
-                self._writer.append(map(_payload, entries))
+            self._write(entries)
             return [None] * len(entries)
         with self._keys_locked():
             with self._reading:
@@ -112,8 +110,7 @@ class Backlog:
             holders = [_held(entry, known) for entry in entries]
             fresh = [entry for entry, holder in zip(entries, holders, strict=True) if holder is None]
             if fresh:
-                with self._writing:
-                    self._writer.append(map(_payload, fresh))
+                self._write(fresh)
         return holders
 
     def holder(self, claim: KeyClaim) -> KeyHolder | None:
@@ -141,10 +138,16 @@ class Backlog:
             with claimed(path) as file:
                 if file is not None:
                     rows += _carry(path, file, session)
-        self.is_empty = not journal_files(self._folder)
+        with self._writing:
+            self.is_empty = not journal_files(self._folder)
         if rows:
             _log.info("%d journalled rows are in the ledger", rows)
         return rows
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        with self._writing:
+            self.is_empty = False
+            self._writer.append(map(_payload, entries))
 
     @contextmanager
     def _keys_locked(self) -> Iterator[None]:
@@ -177,7 +180,8 @@ class Backlog:
                     seen.offset = reader.offset
             except FileNotFoundError:  # carried over meanwhile
                 continue
-        self.is_empty = not files
+        if files:
+            self.is_empty = False
 
 
 def _carry(path: Path, file: BinaryIO, session: LedgerSession) -> int:
