@@ -145,6 +145,25 @@ def test_a_plan_that_was_tampered_with_is_refused_and_the_old_one_goes_on(
         time.sleep(0.1)
 
 
+def test_a_plan_that_fails_a_smoke_prediction_is_refused_counted_and_the_old_one_goes_on(
+    warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
+) -> None:
+    good = approve(warehouse, 1.0)
+    service = start_service()
+    service.wait_until_served(good)
+    approve(warehouse, 5_000.0)  # reads well, and prices everything as hopeless
+    counted = re.compile(r'motorisk_champion_refresh_failures_total{reason="plan"} [1-9]')
+    deadline = time.monotonic() + 10
+    while not counted.search(service.get("/metrics").text):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1.5)  # the other worker looks too
+    assert {service.post("/v1/quotes", body).json()["model_version"] for _ in range(10)} == {good}
+    assert "smoke prediction" in service.log.read_text()
+    mended = approve(warehouse, 2.0)
+    service.wait_until_served(mended)
+
+
 def test_a_first_champion_whose_plan_is_refused_is_not_served(
     warehouse: Engine, approve: Any, start_app: Any, body: JsonObject
 ) -> None:

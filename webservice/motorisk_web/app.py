@@ -43,8 +43,10 @@ class QuoteApp(OpenAPI):
         return func
 
     def generate_spec_json(self) -> None:
-        """Leave out the 422 that flask-openapi3 adds to operations that validate nothing, and its line breaks."""
+        """Leave out nulls, line breaks and the 422 of operations that validate nothing, all of flask-openapi3."""
         super().generate_spec_json()  # type: ignore[no-untyped-call]
+        components = self.spec_json["components"]
+        self.spec_json["components"] = {name: part for name, part in components.items() if part is not None}
         for path in self.spec_json["paths"].values():
             for operation in path.values():
                 invalid = operation["responses"].get(self.validation_error_status, {})

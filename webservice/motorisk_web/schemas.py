@@ -137,7 +137,10 @@ class QuoteRequest(_Request):
     vehicle: Vehicle
     effective_date: Annotated[
         Annotated[date | None, BeforeValidator(_effective_date)],
-        Field(description=f"Start of the policy, {FIRST_EFFECTIVE_DATE} to {LAST_EFFECTIVE_DATE}; today (UTC) if left"),
+        Field(
+            description=f"Start of the policy, {FIRST_EFFECTIVE_DATE} to {LAST_EFFECTIVE_DATE}; today (UTC) if left",
+            json_schema_extra={"example": "2026-01-01"},
+        ),
     ] = None
     reference: Annotated[
         Annotated[str, Field(max_length=MAX_REFERENCE_LENGTH)] | None,
