@@ -195,11 +195,15 @@ def wrk(here: World, server: Server, path: str, seconds: int) -> Load:
     postmaster = psutil.Process(int((here.postgres.data / "postmaster.pid").read_text().split()[0]))
     ours = [*server.workers(), postmaster, *postmaster.children()]
     before, machine, children = _cpu(ours), psutil.cpu_times(), os.times()
+    address = f"http://127.0.0.1:{server.port}{path}"
+    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "--latency", "-s", str(script)]
     done = subprocess.run(
-        [str(shutil.which("wrk")), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "--latency", "-s", str(script),
-         f"http://127.0.0.1:{server.port}{path}"],
-        capture_output=True, text=True, check=True, timeout=seconds + 60,
-    )  # fmt: skip
+        [str(shutil.which("wrk")), *options, address],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=seconds + 60,
+    )
     after, machine_after, children_after = _cpu(ours), psutil.cpu_times(), os.times()
     said = done.stdout
     requests = int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]
