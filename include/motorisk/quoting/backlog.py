@@ -213,4 +213,5 @@ def _merge_or_keep_aside(path: Path, payload: bytes, session: LedgerSession) -> 
         _merge(session, [_entry(payload)])
     except REFUSED as error:
         aside = keep_aside(path, ".refused", payload + b"\n")
-        _log.error("the ledger refuses a journalled row, kept in %s: %s", aside, " ".join(str(error).split()))
+        # The error's text holds the row, and no input belongs into a log.
+        _log.error("the ledger refuses a journalled row, kept in %s: %s", aside, type(error).__name__)

@@ -153,9 +153,8 @@ def _claim(cursor: Cursor, claims: Sequence[KeyClaim]) -> dict[KeyClaim, KeyHold
     execute_values(cursor, _CLAIM, rows, page_size=len(rows))
     execute_values(cursor, _HOLDERS, {row[:2] for row in rows}, page_size=len(rows))
     holders = {(client, key): KeyHolder(mark, UUID(quote_id)) for client, key, mark, quote_id in cursor.fetchall()}
-    return {
-        claim: holder for claim in claims if (holder := holders[claim.client, claim.key]).quote_id != claim.quote_id
-    }
+    found = {claim: holders.get((claim.client, claim.key)) for claim in claims}  # None: forgotten in this moment
+    return {claim: holder for claim, holder in found.items() if holder and holder.quote_id != claim.quote_id}
 
 
 class Ledger:

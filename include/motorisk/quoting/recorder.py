@@ -200,7 +200,8 @@ class Recorder:
             self._session.close()
             for waiting in batch:
                 self._for_journal.put(waiting)
-            self._open_breaker(" ".join(str(error.__cause__ or error).split()))
+            # The first line: those that follow may hold a row, and no input belongs into a log.
+            self._open_breaker((str(error.__cause__ or error).splitlines() or [type(error).__name__])[0])
         else:
             answers = iter(holders)
             for waiting in batch:
