@@ -71,8 +71,9 @@ class Refresher:
         if not self._champion.refresh():
             return
         if self._database.is_away:
-            # The first look wants to be quick, and the ledger takes new quotes and journalled ones side by side.
             self._come_back()
+        # Requests need not wait for the rest: the ledger takes new quotes and journalled ones side by side.
+        self._looked.set()
         self._carry_backlog()
         self._keep_house()
 
