@@ -35,7 +35,7 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "quote_host": "127.0.0.1",
         "quote_port": 8000,
         "quote_workers": 2,
-        "quote_threads": 8,
+        "quote_threads": 16,
         "airflow_port": 8080,
     }
 

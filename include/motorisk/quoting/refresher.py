@@ -72,10 +72,10 @@ class Refresher:
             return
         if self._database.is_away:
             self._come_back()
+        self._keep_house()  # first: a quote in the default partition would keep its month's from being made
         # Requests need not wait for the rest: the ledger takes new quotes and journalled ones side by side.
         self._looked.set()
         self._carry_backlog()
-        self._keep_house()
 
     def _come_back(self) -> None:
         if self._recorder.is_stuck:
