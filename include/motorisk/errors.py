@@ -88,6 +88,25 @@ class UnknownQuote(MotoriskError):
     title = "Unknown quote"
 
 
+class KeyReused(InvalidData):
+    """An idempotency key came again with another question."""
+
+    title = "Idempotency-Key reused"
+
+
+class QuoteNotRecorded(MotoriskError):
+    """Neither the ledger nor the journal could keep a quote, so that it must not be answered."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Quote not recorded"
+
+
+class ReplayDiffers(MotoriskError):
+    """Quotes computed again from the ledger are not what was answered."""
+
+    title = "Replay differs"
+
+
 class ScoringIncomplete(MotoriskError):
     """Scores and portfolio disagree; the earlier scores of the date stay published."""
 

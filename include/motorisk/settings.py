@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     quote_host: str = Field(default="127.0.0.1", description="Address that the quote service listens on")
     quote_port: int = Field(default=8000, ge=1, le=65535, description="Port of the quote service")
     quote_workers: int = Field(default=2, ge=1, le=64, description="Worker processes of the quote service")
-    quote_threads: int = Field(default=8, ge=1, le=256, description="Threads of each worker of the quote service")
+    quote_threads: int = Field(default=16, ge=1, le=256, description="Threads of each worker of the quote service")
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's UI and API in the demo")
 
     @field_validator("home")

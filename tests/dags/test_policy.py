@@ -20,6 +20,7 @@ def test_the_inventory_is_the_dags_of_the_design(dag_bag: Any) -> None:
     assert dag_bag.import_errors == {}
     assert sorted(dag_bag.dags) == [
         "approve_model",
+        "replay_quotes",
         "report_drift",
         "report_performance",
         "score_portfolio",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.registry.versions import all_versions, find_champion
@@ -162,3 +162,24 @@ def test_performance_is_empty_handed_until_outcomes_mature(run_dag: RunDag, worl
         months = connection.execute(select(performance).order_by(performance.c.month)).all()
     assert [(row.month, row.rows) for row in months] == [(date(2024, 2, 1), 600), (date(2024, 3, 1), 600)]
     assert all(0.8 < row.accuracy < 1 for row in months)
+
+
+def test_a_night_without_quotes_has_nothing_to_replay_and_a_changed_quote_turns_it_red(
+    run_dag: RunDag, world: Engine
+) -> None:
+    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+    assert run_dag("replay_quotes", as_of="2024-03-31").state == "success"
+    with world.begin() as connection:
+        digest = connection.scalar(text("SELECT digest FROM motorisk.model_version WHERE state = 'approved'"))
+        connection.execute(
+            text(
+                "INSERT INTO motorisk.quote VALUES ('2024-03-31 12:00+00', gen_random_uuid(), 'quote', NULL, "
+                "'2024-04-01', false, 119, false, 40, 100, 50, 1, :digest, 'standard', 'rules', 'high', NULL, "
+                "0, 0, 100000000, :net, 182.40, :net + 182.40)"
+            ),
+            {"digest": digest, "net": 960},
+        )
+    assert run_dag("replay_quotes", as_of="2024-03-31").state == "success"
+    with world.begin() as connection:
+        connection.execute(text("UPDATE motorisk.tariff SET base_premium = 601"))
+    assert run_dag("replay_quotes", as_of="2024-03-31").state == "failed"

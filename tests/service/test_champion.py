@@ -145,6 +145,25 @@ def test_a_plan_that_was_tampered_with_is_refused_and_the_old_one_goes_on(
         time.sleep(0.1)
 
 
+def test_a_plan_that_fails_a_smoke_prediction_is_refused_counted_and_the_old_one_goes_on(
+    warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
+) -> None:
+    good = approve(warehouse, 1.0)
+    service = start_service()
+    service.wait_until_served(good)
+    approve(warehouse, 5_000.0)  # reads well, and prices everything as hopeless
+    counted = re.compile(r'motorisk_champion_refresh_failures_total{reason="plan"} [1-9]')
+    deadline = time.monotonic() + 10
+    while not counted.search(service.get("/metrics").text):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1.5)  # the other worker looks too
+    assert {service.post("/v1/quotes", body).json()["model_version"] for _ in range(10)} == {good}
+    assert "smoke prediction" in service.log.read_text()
+    mended = approve(warehouse, 2.0)
+    service.wait_until_served(mended)
+
+
 def test_a_first_champion_whose_plan_is_refused_is_not_served(
     warehouse: Engine, approve: Any, start_app: Any, body: JsonObject
 ) -> None:
@@ -170,36 +189,6 @@ def no_connections(engine: Engine) -> Iterator[None]:
             yield
         finally:
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-
-
-def test_while_the_database_is_away_quotes_are_refused_and_afterwards_all_is_well(
-    warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
-) -> None:
-    version = approve(warehouse)
-    service = start_service()
-    service.wait_until_served(version)
-    with service.client() as client:
-        made = client.post("/v1/quotes", json=body)
-        with no_connections(warehouse):
-            for response in (
-                client.post("/v1/quotes", json=body),
-                client.post("/predict/", json=body),
-                client.post("/predict/mock", json=body),
-                client.get(made.headers["Location"]),
-                service.wait_for_status("/readyz", 503),
-            ):
-                assert response.status_code == 503
-                assert int(response.headers["Retry-After"]) > 0
-                assert response.json()["title"] == "Database unavailable"
-                assert warehouse.url.database not in response.text
-            assert client.get("/healthz").status_code == 200
-            assert client.get("/v1/model").json()["version"] == version
-            metrics = client.get("/metrics")
-            assert metrics.status_code == 200
-            assert "motorisk_database_errors_total" in metrics.text
-        service.wait_for_status("/readyz", 200)
-        assert client.get(made.headers["Location"]).json() == made.json()
-        assert client.post("/v1/quotes", json=body).status_code == 201
 
 
 def test_a_service_that_starts_before_its_database_serves_once_it_is_there(

@@ -34,7 +34,12 @@ def samples(text: str) -> dict[str, float]:
 
 def test_the_process_tells_that_it_lives_and_that_it_is_ready(client: httpx.Client, champion: int) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json() == {"status": "ready", "model_version": champion}
+    assert client.get("/readyz").json() == {
+        "status": "ready",
+        "model_version": champion,
+        "journal_pending": 0,
+        "reason": None,
+    }
 
 
 def test_the_model_is_told_with_its_approval_and_its_experience(client: httpx.Client, champion: int) -> None:
@@ -152,13 +157,15 @@ def test_the_description_names_every_address_and_its_problems(openapi: JsonObjec
     assert {(method, path) for path, item in openapi["paths"].items() for method in item} == {
         ("post", "/v1/quotes"),
         ("get", "/v1/quotes/{quote_id}"),
+        ("post", "/v1/quotes/batch"),
+        ("post", "/v1/quotes/what-if"),
         ("get", "/v1/model"),
         ("post", "/predict/"),
         ("post", "/predict/mock"),
         ("get", "/healthz"),
         ("get", "/readyz"),
     }
-    for path in ("/v1/quotes", "/predict/", "/predict/mock"):
+    for path in ("/v1/quotes", "/v1/quotes/batch", "/v1/quotes/what-if", "/predict/", "/predict/mock"):
         responses = openapi["paths"][path]["post"]["responses"]
         assert {"400", "413", "415", "422", "500", "503"} < responses.keys()
         for status, response in responses.items():

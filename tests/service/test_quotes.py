@@ -122,7 +122,7 @@ def test_the_rules_answer_outside_the_models_experience_and_say_why(client: http
         {"feature": "miles", "value": 500.0, "support": [pytest.approx(-3.75), pytest.approx(188.75)]},
     ]
     assert len(document["warnings"]) == 2
-    assert "miles is 500" in document["warnings"][1]
+    assert "the distance driven is 500 thousand miles a year" in document["warnings"][1]
     assert document["premium"]["net"] == "960.00"
 
 

@@ -5,6 +5,7 @@ import math
 import threading
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ from motorisk.errors import NoTariff
 from motorisk.quoting import refresher
 from motorisk.quoting.champion import ServedModel
 from motorisk.quoting.pricing import Pricer
-from motorisk.quoting.quote import explain
+from motorisk.quoting.quote import PricedQuote, explain
 from motorisk.quoting.reasons import average_risk
-from motorisk.quoting.service import price
+from motorisk.quoting.service import Asked, price
+from motorisk.quoting.wording import LANGUAGES
 from motorisk.registry.versions import ModelVersion
 from motorisk.settings import Settings
 from motorisk_web.app import create_app
@@ -33,6 +35,12 @@ from motorisk_web.schemas import ModelDocument, QuoteDocument, QuoteRequest, Wor
 from motorisk_web.strict_json import parse_json
 
 AS_OF = date(2026, 1, 1)
+
+
+def priced_for(
+    model: ServedModel, tariffs: list[Tariff], features: PolicyFeatures, day: date | None = None
+) -> PricedQuote:
+    return price(model, tariffs, Asked(features, day))[0]
 
 
 def line(at: float, slope: float) -> PiecewiseCubic:
@@ -117,7 +125,7 @@ dates = st.dates(date(2020, 1, 1), date(2199, 12, 31))
 def test_reasons_sum_to_the_expected_risk_less_the_average(
     model: ServedModel, tariffs: list[Tariff], features: PolicyFeatures, day: date
 ) -> None:
-    quote = explain(price(model, tariffs, features, day), model.pricer, "EUR")
+    quote = explain(priced_for(model, tariffs, features, day), model.pricer, "EUR")
     if quote.priced.expected_risk is None:
         assert quote.reasons == ()
         assert quote.fallback
@@ -136,7 +144,7 @@ def test_reasons_sum_to_the_expected_risk_less_the_average(
 def test_documents_have_the_described_form_and_are_json(
     model: ServedModel, tariffs: list[Tariff], features: PolicyFeatures, day: date
 ) -> None:
-    quote = explain(price(model, tariffs, features, day), model.pricer, "EUR")
+    quote = explain(priced_for(model, tariffs, features, day), model.pricer, "EUR")
     for document, described in (
         (quote_document(quote), QuoteDocument),
         (prediction_document(quote.priced), WorkshopPrediction),
@@ -149,42 +157,73 @@ def test_reasons_read_as_sentences_for_customers(model: ServedModel, tariffs: li
     features = PolicyFeatures(
         training=1.0, age=40.0, emergency_braking=0.0, braking_distance=41.5, power=115.0, miles=30.0
     )
-    quote = explain(price(model, tariffs, features, AS_OF), model.pricer, "EUR")
+    quote = explain(priced_for(model, tariffs, features, AS_OF), model.pricer, "EUR")
     average = "the average of our portfolio."
     assert [reason.text for reason in quote.reasons] == [
-        f"Having taken a driver safety training lowers the risk index by 2.40 against {average}",
-        f"Driving 30 thousand miles a year lowers the risk index by 0.60 against {average}",
-        f"A vehicle without emergency braking raises the risk index by 0.40 against {average}",
-        f"A braking distance of 41.5 metres from 100 km/h raises the risk index by 0.30 against {average}",
-        f"A driver's age of 40 years raises the risk index by 0.05 against {average}",
+        f"Having taken a driver safety training lowers the risk strongly against {average}",
+        f"Driving 30 thousand miles a year lowers the risk noticeably against {average}",
+        f"A vehicle without emergency braking raises the risk noticeably against {average}",
+        f"A braking distance of 41.5 metres from 100 km/h raises the risk noticeably against {average}",
+        f"A driver's age of 40 years raises the risk slightly against {average}",
         f"An engine power of 115 kW is about as risky as {average}",
     ]
 
 
+def test_reasons_come_in_german_with_the_same_numbers(model: ServedModel, tariffs: list[Tariff]) -> None:
+    features = PolicyFeatures(
+        training=1.0, age=40.0, emergency_braking=0.0, braking_distance=41.5, power=115.0, miles=30.0
+    )
+    priced = priced_for(model, tariffs, features, AS_OF)
+    english = explain(priced, model.pricer, "EUR", language="en")
+    german = explain(priced, model.pricer, "EUR", language="de")
+    assert [reason[:2] for reason in german.reasons] == [reason[:2] for reason in english.reasons]
+    average = "dem Durchschnitt unseres Bestands."
+    assert [reason.text for reason in german.reasons] == [
+        f"Ein Fahrsicherheitstraining senkt das Risiko stark gegenüber {average}",
+        f"Eine Fahrleistung von 30 tausend Meilen im Jahr senkt das Risiko spürbar gegenüber {average}",
+        f"Ein Fahrzeug ohne Notbremsassistent erhöht das Risiko spürbar gegenüber {average}",
+        f"Ein Bremsweg von 41,5 Metern aus 100 km/h erhöht das Risiko spürbar gegenüber {average}",
+        f"Ein Alter von 40 Jahren erhöht das Risiko leicht gegenüber {average}",
+        f"Eine Motorleistung von 115 kW entspricht beim Risiko etwa {average}",
+    ]
+
+
+def test_every_feature_has_its_words_in_every_language(model: ServedModel, tariffs: list[Tariff]) -> None:
+    outside = PolicyFeatures(
+        training=0.0, age=110.5, emergency_braking=0.0, braking_distance=99.5, power=999.0, miles=400.0
+    )
+    priced = priced_for(model, tariffs, outside, AS_OF)
+    for language in LANGUAGES:
+        warnings = explain(priced, model.pricer, "EUR", language=language).warnings
+        assert len(set(warnings)) == 4
+        assert all(warning.endswith(".") and "{" not in warning for warning in warnings)
+    assert "110,5 Jahre" in explain(priced, model.pricer, "EUR", language="de").warnings[0]
+
+
 def test_a_trend_is_part_of_its_features_reason(model: ServedModel, tariffs: list[Tariff]) -> None:
     def share(day: date) -> float:
-        quote = explain(price(model, tariffs, USUAL._replace(training=1.0), day), model.pricer, "EUR")
+        quote = explain(priced_for(model, tariffs, USUAL._replace(training=1.0), day), model.pricer, "EUR")
         return next(reason.contribution for reason in quote.reasons if reason.feature == "training")
 
     assert share(date(2027, 1, 1)) - share(AS_OF) == pytest.approx(1.2, abs=0.01)
 
 
 def test_the_tariff_of_the_effective_date_prices(model: ServedModel, tariffs: list[Tariff]) -> None:
-    assert price(model, tariffs, USUAL, date(2026, 6, 30)).tariff == "old"
-    assert price(model, tariffs, USUAL, date(2026, 7, 1)).tariff == "new"
+    assert priced_for(model, tariffs, USUAL, date(2026, 6, 30)).tariff == "old"
+    assert priced_for(model, tariffs, USUAL, date(2026, 7, 1)).tariff == "new"
     with pytest.raises(NoTariff):
-        price(model, tariffs, USUAL, date(2019, 12, 31))
+        priced_for(model, tariffs, USUAL, date(2019, 12, 31))
 
 
 def test_explaining_a_priced_quote_twice_gives_the_same(model: ServedModel, tariffs: list[Tariff]) -> None:
-    priced = price(model, tariffs, USUAL, AS_OF)
+    priced = priced_for(model, tariffs, USUAL, AS_OF)
     assert explain(priced, Pricer(model.pricer.plan), "EUR") == explain(priced, model.pricer, "EUR")
 
 
 def test_a_late_effective_date_is_warned_of_only_where_the_model_has_trends(
     model: ServedModel, tariffs: list[Tariff]
 ) -> None:
-    priced = price(model, tariffs, USUAL, date(2030, 1, 1))
+    priced = priced_for(model, tariffs, USUAL, date(2030, 1, 1))
     assert "24 months" in explain(priced, model.pricer, "EUR").warnings[0]
     still = {name: term.model_copy(update={"trend": None}) for name, term in model.pricer.plan.terms.items()}
     constant = Pricer(model.pricer.plan.model_copy(update={"terms": still}))
@@ -198,7 +237,7 @@ def test_a_requests_features_come_in_the_order_of_the_domain() -> None:
             "vehicle": {"emergency_braking": 0, "braking_distance": 4.5, "power": 6},
         }
     )
-    assert request.features() == PolicyFeatures(1.0, 100.0, 0.0, 4.5, 6.0, 3.0)
+    assert request.asked().features == PolicyFeatures(1.0, 100.0, 0.0, 4.5, 6.0, 3.0)
 
 
 def test_every_feature_is_asked_for_where_the_domain_has_it() -> None:
@@ -254,7 +293,7 @@ def test_the_app_needs_no_database_to_be_built_and_asks_for_patience(app: Any) -
         "driver": {"training": False, "age": 35, "miles": 45.9},
         "vehicle": {"emergency_braking": False, "braking_distance": 45.0, "power": 90.0},
     }
-    for path in ("/v1/quotes", "/predict", "/predict/mock"):
+    for path in ("/v1/quotes", "/predict"):
         response = client.post(path, json=body)
         assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 
@@ -266,19 +305,30 @@ def test_the_refresher_goes_on_whatever_happens(monkeypatch: pytest.MonkeyPatch)
         calls = 0
         failure = None
 
-        def refresh(self) -> None:
+        is_away = False
+
+        def refresh(self) -> bool:
             self.calls += 1
             if self.calls > 5:
                 enough.set()
             if self.calls > 1:
                 raise RuntimeError("unforeseen")
+            return True
+
+        def remember(self) -> None:
+            self.serving = SimpleNamespace(model=None)
+
+        def carry(self, session: object) -> None:
+            pass
 
         def ensure_partitions(self) -> None:
             raise RuntimeError("no partitions")
 
+        forget_old_keys = ensure_partitions
+
     monkeypatch.setattr(refresher, "REFRESH_SECONDS", 0.001)
     failing: Any = Failing()
-    thread = refresher.Refresher(failing, failing)
+    thread = refresher.Refresher(failing, failing, failing, failing, failing)
     thread.start()
     assert enough.wait(5)
     thread.stop()

@@ -35,7 +35,7 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "quote_host": "127.0.0.1",
         "quote_port": 8000,
         "quote_workers": 2,
-        "quote_threads": 8,
+        "quote_threads": 16,
         "airflow_port": 8080,
     }
 
@@ -51,7 +51,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "quote_host": "0.0.0.0",  # noqa: S104 - only read, nobody listens
         "quote_port": "8001",
         "quote_workers": "4",
-        "quote_threads": "16",
+        "quote_threads": "12",
         "airflow_port": "8081",
     }
     assert values.keys() == Settings.model_fields.keys()

@@ -1,6 +1,8 @@
 """The app: everything is put together here."""
 
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
@@ -10,7 +12,6 @@ from motorisk.settings import settings as current_settings
 from motorisk_web import docs, health, metrics, model, problems, quotes, security, workshop
 from motorisk_web.schemas import Problem
 from motorisk_web.services import Services
-from motorisk_web.strict_json import MAX_BODY_BYTES, StrictJsonRequest
 
 EXTENSION = "motorisk"
 """The key of `app.extensions` under which the app's `Services` are."""
@@ -26,8 +27,6 @@ def _version() -> str:
 class QuoteApp(OpenAPI):
     """The Flask app, described by OpenAPI 3.1."""
 
-    request_class = StrictJsonRequest
-
     def __init__(self) -> None:
         super().__init__(
             "motorisk_web",
@@ -37,13 +36,17 @@ class QuoteApp(OpenAPI):
             doc_ui=False,  # `docs` serves them: flask-openapi3 would take "/" as well
             static_folder=None,
         )
-        # One byte more, to notice a longer chunked body: Werkzeug gives the first bytes of it without a word.
-        self.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
         self.json.sort_keys = False  # type: ignore[attr-defined]
 
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """No view and no hook is a coroutine; Flask would look at each of them for every request."""
+        return func
+
     def generate_spec_json(self) -> None:
-        """Leave out the 422 that flask-openapi3 adds to operations that validate nothing, and its line breaks."""
+        """Leave out nulls, line breaks and the 422 of operations that validate nothing, all of flask-openapi3."""
         super().generate_spec_json()  # type: ignore[no-untyped-call]
+        components = self.spec_json["components"]
+        self.spec_json["components"] = {name: part for name, part in components.items() if part is not None}
         for path in self.spec_json["paths"].values():
             for operation in path.values():
                 invalid = operation["responses"].get(self.validation_error_status, {})

@@ -33,7 +33,13 @@ except MotoriskError as _error:
 
 _host = f"[{_settings.quote_host}]" if ":" in _settings.quote_host else _settings.quote_host
 
+# Before anything imports prometheus_client, which looks at it once.
+os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="motorisk-quote-metrics-")
+
 wsgi_app = "motorisk_web.app:create_app()"
+# Imported once and forked: workers start, also in the place of a dead one, in a moment, and share memory. The app
+# connects to nothing and starts no thread before `post_worker_init`.
+preload_app = True
 bind = [f"{_host}:{_settings.quote_port}"]
 workers = _settings.quote_workers
 worker_class = "gthread"
@@ -53,10 +59,9 @@ access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms'
 
 
 def on_starting(server: Any) -> None:
-    """Refuse a port that is taken; make the folder of the workers' metrics, fresh at every start."""
+    """Refuse a port that is taken."""
     if "GUNICORN_FD" not in os.environ and "LISTEN_FDS" not in os.environ:  # else the socket is handed down
         _require_free_port(_settings.quote_host, _settings.quote_port)
-    os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="motorisk-quote-metrics-")
 
 
 def when_ready(server: Any) -> None:
@@ -66,6 +71,7 @@ def when_ready(server: Any) -> None:
     """
     for listener in server.LISTENERS:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_SECONDS, 0))
+    _forget_gauges(os.getpid())  # made with the app in this process, which serves nothing
 
 
 def post_worker_init(worker: Any) -> None:
@@ -87,14 +93,18 @@ def pre_request(worker: Any, req: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Forget the gauges of a worker that is gone; its counters stay."""
-    from prometheus_client.multiprocess import mark_process_dead
-
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    _forget_gauges(worker.pid)
 
 
 def on_exit(server: Any) -> None:
     """Remove the metrics' folder."""
     shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
+
+
+def _forget_gauges(pid: int) -> None:
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def _require_free_port(host: str, port: int) -> None:
@@ -105,4 +115,5 @@ def _require_free_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
+            shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
             _give_up(PortTaken(f"cannot listen on {host}:{port} (MOTORISK_QUOTE_HOST, MOTORISK_QUOTE_PORT): {error}"))

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from motorisk_web.documents import Document
+from motorisk_web.documents import Document, ready_document
 from motorisk_web.problems import problem_responses
 from motorisk_web.schemas import HealthDocument, ReadyDocument
 from motorisk_web.services import Services
@@ -27,7 +27,10 @@ def blueprint(services: Services) -> APIBlueprint:
         responses={HTTPStatus.OK: ReadyDocument, **problem_responses(HTTPStatus.SERVICE_UNAVAILABLE)},
     )
     def ready() -> Document:
-        """Tell whether a quote can be priced and stored now; send no requests while it cannot."""
-        return {"status": "ready", "model_version": quoting.require_ready().version.version}
+        """Tell whether quotes are answered now; send no requests while they are not.
+
+        `degraded`: they are answered, and kept in a journal on this machine until the database is back.
+        """
+        return ready_document(quoting.readiness())
 
     return api

@@ -5,6 +5,7 @@ adds them up; without that folder (tests, one process) the numbers stay in memor
 """
 
 import os
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -57,21 +58,31 @@ class Measurements:
             ["reason"],
             registry=self._registry,
         )
+        self._journalled = Counter(
+            "motorisk_quotes_journalled",
+            "Rows that went into the journal instead of the ledger",
+            registry=self._registry,
+        )
         self._database_errors = Counter(
             "motorisk_database_errors",
             "Requests and scrapes that failed because Postgres did not answer",
             registry=self._registry,
         )
 
+        # Looking a label set up in the library costs more than counting.
+        self._answered = cache(self._requests.labels)
+        self._timed = cache(self._latency.labels)
+        self._quoted = cache(self._quotes.labels)
+
     def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request and its duration."""
-        self._requests.labels(route, method, status).inc()
-        self._latency.labels(route, method).observe(seconds)
+        self._answered(route, method, status).inc()
+        self._timed(route, method).observe(seconds)
 
     def quote_stored(self, quote: Quote) -> None:
         """Count a quote or prediction and the features for which the rules answered."""
         priced = quote.priced
-        self._quotes.labels(priced.channel, priced.predictor, priced.risk_class.value).inc()
+        self._quoted(priced.channel, priced.predictor, priced.risk_class).inc()
         for fallback in quote.fallback:
             self._fallbacks.labels(fallback.feature).inc()
 
@@ -86,6 +97,10 @@ class Measurements:
     def database_failed(self) -> None:
         """Count a request or a scrape that Postgres failed."""
         self._database_errors.inc()
+
+    def rows_journalled(self, rows: int) -> None:
+        """Count rows that the journal took."""
+        self._journalled.inc(rows)
 
     def scrape_registry(self) -> CollectorRegistry:
         """A registry for one scrape: all workers' numbers; the caller adds what is read at scrape time."""

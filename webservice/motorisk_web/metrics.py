@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterator
 from http import HTTPMethod
 
-from flask import Blueprint, Flask, Response, g, request
+from flask import Blueprint, Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from motorisk.errors import MotoriskError
+from motorisk.quoting.backlog import Backlog
 from motorisk.quoting.service import QuoteService
 from motorisk_web.measurements import Measurements
 from motorisk_web.services import Services
@@ -17,6 +18,7 @@ from motorisk_web.services import Services
 UNMATCHED = "(none)"
 """The route of an address that does not exist: the address itself would make a time series each."""
 
+_STARTED = "motorisk.started"
 _METHODS = frozenset(HTTPMethod)
 
 
@@ -39,16 +41,33 @@ class ModelInfo(Collector):
         yield info
 
 
+class JournalGauge(Collector):
+    """How much of the journal is not in the ledger yet."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        self._backlog = backlog
+
+    def collect(self) -> Iterator[Metric]:
+        """One gauge, of all processes of the machine."""
+        yield GaugeMetricFamily(
+            "motorisk_quote_journal_pending",
+            "Journalled rows of this machine that are not in the ledger yet",
+            self._backlog.pending(),
+        )
+
+
 def blueprint(services: Services) -> Blueprint:
     """The scrape."""
     scrape = Blueprint("metrics", __name__)
     model_info = ModelInfo(services.quoting)
+    journal_gauge = JournalGauge(services.backlog)
 
     @scrape.get("/metrics")
     @scrape.get("/metrics/")
     def metrics() -> Response:
         registry = services.measurements.scrape_registry()
         registry.register(model_info)
+        registry.register(journal_gauge)
         registry.register(services.drift_gauges)
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
@@ -60,11 +79,13 @@ def measure_requests(app: Flask, measurements: Measurements) -> None:
 
     @app.before_request
     def start() -> None:
-        g.started = time.perf_counter()
+        request.environ[_STARTED] = time.perf_counter()
 
     @app.after_request
     def finish(response: Response) -> Response:
-        route = request.url_rule.rule if request.url_rule else UNMATCHED
-        method = request.method if request.method in _METHODS else "OTHER"
-        measurements.request_answered(route, method, response.status_code, time.perf_counter() - g.started)
+        asked = request._get_current_object()  # type: ignore[attr-defined]
+        route = asked.url_rule.rule if asked.url_rule else UNMATCHED
+        method = asked.method if asked.method in _METHODS else "OTHER"
+        seconds = time.perf_counter() - asked.environ[_STARTED]
+        measurements.request_answered(route, method, response.status_code, seconds)
         return response

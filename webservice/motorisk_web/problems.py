@@ -70,6 +70,11 @@ def problem(
     """A problem document; None among `members` are left out."""
     document = {"type": kind, "title": title, "status": status, "detail": detail}
     document |= {name: value for name, value in members.items() if value is not None}
+    return _response(document, headers)
+
+
+def _response(document: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    status = document["status"]
     response = Response(json.dumps(document), status, mimetype=MEDIA_TYPE)
     response.headers.update(headers or {})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -88,18 +93,24 @@ def of_validation_error(error: ValidationError) -> Response:
     return of_motorisk_error(InvalidRequest.from_validation(error))
 
 
+def problem_members(error: MotoriskError) -> dict[str, Any]:
+    """The members of an expected failure's document: its class says status and title, its message the detail."""
+    words = re.sub("(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
+    members = {
+        "type": f"urn:motorisk:problem:{words}",
+        "title": error.title,
+        "status": int(error.status),
+        "detail": str(error),
+    }
+    errors = getattr(error, "errors", None)
+    return members if errors is None else members | {"errors": errors}
+
+
 def of_motorisk_error(error: MotoriskError) -> Response:
-    """An expected failure: its class says status and title, its message the detail."""
+    """An expected failure."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("%s: %s", error.title, " ".join(str(error.__cause__ or error).split()))
-    words = re.sub("(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
-    return problem(
-        error.status,
-        error.title,
-        str(error),
-        kind=f"urn:motorisk:problem:{words}",
-        errors=getattr(error, "errors", None),
-    )
+    return _response(problem_members(error))
 
 
 def of_http_exception(error: HTTPException) -> Response:

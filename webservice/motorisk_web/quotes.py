@@ -1,17 +1,39 @@
-"""POST /v1/quotes and GET /v1/quotes/{quote_id}."""
+"""POST /v1/quotes, what-if and batch; GET /v1/quotes/{quote_id}."""
 
-import json
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
-from flask import Response, url_for
+from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
+from pydantic import ValidationError
 
+from motorisk.errors import InvalidData, MotoriskError
 from motorisk.quoting.quote import Quote
-from motorisk_web.documents import quote_document
-from motorisk_web.problems import problem_responses
-from motorisk_web.schemas import QuoteDocument, QuotePath, QuoteRequest
+from motorisk.quoting.service import Asked, IdempotencyKey
+from motorisk.quoting.wording import Language
+from motorisk_web.answers import JsonAnswer
+from motorisk_web.documents import Document, quote_document, what_if_document
+from motorisk_web.language import requested_language
+from motorisk_web.problems import InvalidRequest, problem_members, problem_responses
+from motorisk_web.schemas import (
+    BatchDocument,
+    BatchRequest,
+    LanguageHeaders,
+    QuoteDocument,
+    QuoteHeaders,
+    QuotePath,
+    QuoteRequest,
+    WhatIfDocument,
+    WhatIfRequest,
+)
 from motorisk_web.services import Services
+from motorisk_web.validation import validated
+
+ANYBODY = "anybody"
+"""Whose idempotency keys they are, as long as clients do not say who they are."""
+MAX_BATCH_BYTES = 1024 * 1024
 
 BODY_PROBLEMS = (
     HTTPStatus.BAD_REQUEST,
@@ -19,12 +41,25 @@ BODY_PROBLEMS = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
+_SERVER_PROBLEMS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 
 _CREATED = {
-    "description": "The quote, which is in the ledger",
-    "headers": {"Location": {"description": "Where the quote can be read again", "schema": {"type": "string"}}},
+    "description": "The quote, which is kept durably",
+    "headers": {
+        "Location": {"description": "Where the quote can be read again", "schema": {"type": "string"}},
+        "Idempotency-Replayed": {
+            "description": "`true`: an earlier request with this Idempotency-Key made the quote",
+            "schema": {"type": "string", "enum": ["true"]},
+        },
+    },
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/QuoteDocument"}}},
 }
+
+
+class KeyNotTaken(InvalidData):
+    """An idempotency key came to an address that knows none: better refused than ignored."""
+
+    title = "Idempotency-Key not taken"
 
 
 def blueprint(services: Services) -> APIBlueprint:
@@ -35,37 +70,98 @@ def blueprint(services: Services) -> APIBlueprint:
     @api.post(
         "",
         operation_id="make_quote",
-        responses={
-            HTTPStatus.CREATED: _CREATED,
-            **problem_responses(*BODY_PROBLEMS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE),
-        },
+        responses={HTTPStatus.CREATED: _CREATED, **problem_responses(*BODY_PROBLEMS, *_SERVER_PROBLEMS)},
     )
-    def make_quote(body: QuoteRequest) -> Response:
+    @validated()
+    def make_quote(header: QuoteHeaders, body: QuoteRequest) -> Response:
         """Price a policy with the approved model and put the quote into the ledger.
 
         The premium is that of the tariff in force on the effective date. Where a feature lies outside what the
         model was trained on, the underwriters' rules answer: then there are no probabilities and no reasons,
         and `fallback` says why. The quote is stored before it is answered; `Location` is where it can be read again.
         """
-        quote = quoting.quote(body.features(), body.effective_date, body.reference)
-        measurements.quote_stored(quote)
-        location = url_for("quotes.read_quote", quote_id=quote.priced.quote_id)
-        return _answer(quote, HTTPStatus.CREATED, {"Location": location})
+        name, language = header.idempotency_key, requested_language(header.accept_language)
+        key = None if name is None else IdempotencyKey(ANYBODY, name)
+        quote = quoting.quote(body.asked(), language=language, key=key)
+        headers = {"Location": f"{request.script_root}/v1/quotes/{quote.priced.quote_id}"}
+        if quote.is_repeated:
+            headers["Idempotency-Replayed"] = "true"
+        else:
+            measurements.quote_stored(quote)
+        return _answer(quote_document(quote), language, HTTPStatus.CREATED, headers)
+
+    @api.post(
+        "/what-if",
+        operation_id="what_if",
+        responses={HTTPStatus.OK: WhatIfDocument, **problem_responses(*BODY_PROBLEMS, *_SERVER_PROBLEMS)},
+    )
+    @validated()
+    def what_if(header: LanguageHeaders, body: WhatIfRequest) -> Response:
+        """Price a policy, and again with one input changed at a time; nothing is stored."""
+        changes = None
+        if body.changes is not None:
+            changes = [(change.feature, float(change.value)) for change in body.changes]
+        language = requested_language(header.accept_language)
+        quote, priced = quoting.what_if(body.asked(), changes, language=language)
+        return _answer(what_if_document(quote, priced), language)
+
+    @api.post(
+        "/batch",
+        operation_id="make_quotes",
+        responses={HTTPStatus.OK: BatchDocument, **problem_responses(*BODY_PROBLEMS, *_SERVER_PROBLEMS)},
+    )
+    @validated(max_body_bytes=MAX_BATCH_BYTES)
+    def make_quotes(header: LanguageHeaders, body: BatchRequest) -> Response:
+        """Price up to 1,000 policies; each is answered or refused by itself, and stored like a single quote."""
+        if "Idempotency-Key" in request.headers:
+            raise KeyNotTaken("an Idempotency-Key names one quote: ask for it at /v1/quotes")
+        asked = [_asked(item) for item in body.quotes]
+        language = requested_language(header.accept_language)
+        quotes = iter(quoting.quote_many((item for item in asked if isinstance(item, Asked)), language=language))
+        answers = [next(quotes) if isinstance(item, Asked) else item for item in asked]
+        for answer in answers:
+            if isinstance(answer, Quote):
+                measurements.quote_stored(answer)
+        return _answer(_batch_document(answers), language)
 
     @api.get(
         "/<uuid:quote_id>",
         operation_id="read_quote",
         responses={
             HTTPStatus.OK: QuoteDocument,
-            **problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE),
+            **problem_responses(HTTPStatus.NOT_FOUND, *_SERVER_PROBLEMS),
         },
     )
-    def read_quote(path: QuotePath) -> Response:
+    @validated()
+    def read_quote(path: QuotePath, header: LanguageHeaders) -> Response:
         """Answer a quote from the ledger, as it was answered when it was made."""
-        return _answer(quoting.find(path.quote_id), HTTPStatus.OK)
+        language = requested_language(header.accept_language)
+        return _answer(quote_document(quoting.find(path.quote_id, language=language)), language)
 
     return api
 
 
-def _answer(quote: Quote, status: HTTPStatus, headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps(quote_document(quote)), status, headers, mimetype="application/json")
+def _asked(item: Any) -> Asked | InvalidRequest:
+    try:
+        return QuoteRequest.model_validate(item).asked()
+    except ValidationError as error:
+        return InvalidRequest.from_validation(error)
+
+
+def _batch_document(answers: list[Quote | MotoriskError]) -> Document:
+    """A `BatchDocument`."""
+    results: list[Document] = []
+    for index, answer in enumerate(answers):
+        if isinstance(answer, Quote):
+            status, quote, problem = HTTPStatus.CREATED, quote_document(answer), None
+        else:
+            status, quote, problem = answer.status, None, problem_members(answer)
+        results.append({"index": index, "status": int(status), "quote": quote, "problem": problem})
+    answered = sum(isinstance(answer, Quote) for answer in answers)
+    return {"answered": answered, "refused": len(answers) - answered, "results": results}
+
+
+def _answer(
+    document: Document, language: Language, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
+    return JsonAnswer(document, status, {"Content-Language": language, "Vary": "Accept-Language", **(headers or {})})

@@ -6,7 +6,7 @@ Bounds, units and descriptions of the features come from `motorisk.domain.policy
 import math
 import re
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -15,20 +15,27 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SkipValidation,
     Strict,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from motorisk.domain.policy import FEATURES, PolicyFeatures
 from motorisk.domain.risk import RiskClass
+from motorisk.quoting.ledger import KEY_DAYS
 from motorisk.quoting.pricing import Predictor
+from motorisk.quoting.service import Asked
 
 FIRST_EFFECTIVE_DATE = date(1900, 1, 1)
 LAST_EFFECTIVE_DATE = date(2199, 12, 31)
 MAX_REFERENCE_LENGTH = 100
+MAX_KEY_LENGTH = 255
+MAX_CHANGES = 200
+MAX_BATCH = 1000
 
 _ISO_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -84,6 +91,15 @@ def _feature(name: str, example: float) -> Any:
     return Field(description=f"{feature.description}, in {feature.unit}", json_schema_extra=extra)
 
 
+def _feature_name(value: str) -> str:
+    if value not in FEATURES:
+        raise _refusal(f"must be one of {', '.join(FEATURES)}")
+    return value
+
+
+FeatureName = Annotated[str, AfterValidator(_feature_name), Field(json_schema_extra={"enum": list(FEATURES)})]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -121,7 +137,10 @@ class QuoteRequest(_Request):
     vehicle: Vehicle
     effective_date: Annotated[
         Annotated[date | None, BeforeValidator(_effective_date)],
-        Field(description=f"Start of the policy, {FIRST_EFFECTIVE_DATE} to {LAST_EFFECTIVE_DATE}; today (UTC) if left"),
+        Field(
+            description=f"Start of the policy, {FIRST_EFFECTIVE_DATE} to {LAST_EFFECTIVE_DATE}; today (UTC) if left",
+            json_schema_extra={"example": "2026-01-01"},
+        ),
     ] = None
     reference: Annotated[
         Annotated[str, Field(max_length=MAX_REFERENCE_LENGTH)] | None,
@@ -129,10 +148,10 @@ class QuoteRequest(_Request):
         Field(description="The caller's own name of the request; kept with the quote and answered as it is"),
     ] = None
 
-    def features(self) -> PolicyFeatures:
-        """The six features in the order of the domain."""
+    def asked(self) -> Asked:
+        """The question in the domain's terms."""
         driver, vehicle = self.driver, self.vehicle
-        return PolicyFeatures(
+        features = PolicyFeatures(
             training=float(driver.training),
             age=driver.age,
             emergency_braking=float(vehicle.emergency_braking),
@@ -140,6 +159,75 @@ class QuoteRequest(_Request):
             power=vehicle.power,
             miles=driver.miles,
         )
+        return Asked(features, self.effective_date, self.reference)
+
+
+class QuoteHeaders(BaseModel):
+    """Headers of a request for a quote."""
+
+    idempotency_key: Annotated[
+        Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH, pattern="^[!-~]+$")] | None,
+        Field(
+            alias="Idempotency-Key",
+            description="The caller's name for this request, new for each (a UUID is fine): sent again with the same "
+            f"body, it answers the same quote, for at least {KEY_DAYS} days; with another body it is refused (422). "
+            "While the database is away, keys are known as far as they were used meanwhile on this machine.",
+        ),
+    ] = None
+    accept_language: Annotated[
+        str | None, Field(alias="Accept-Language", description="Reasons and warnings come in `en` (default) or `de`")
+    ] = None
+
+
+class LanguageHeaders(BaseModel):
+    """The header that says which language people read."""
+
+    accept_language: Annotated[
+        str | None, Field(alias="Accept-Language", description="Reasons and warnings come in `en` (default) or `de`")
+    ] = None
+
+
+class FeatureChange(_Request):
+    """One input, changed."""
+
+    feature: FeatureName
+    value: Annotated[Annotated[float, Strict()] | bool, Field(description="As in the request: a number, or a flag")]
+
+    @model_validator(mode="after")
+    def _plausible(self) -> Self:
+        """The same bounds as in a request for a quote."""
+        feature = FEATURES[self.feature]
+        if isinstance(self.value, bool) and not feature.is_flag:
+            raise _refusal("value must be a number")
+        problem = feature.problem_with(float(self.value))
+        if problem is not None:
+            raise _refusal(f"value {'must be true or false (or 1 or 0)' if feature.is_flag else problem}")
+        return self
+
+
+class WhatIfRequest(QuoteRequest):
+    """A risk, and what might be changed about it."""
+
+    changes: Annotated[
+        list[FeatureChange] | None,
+        Field(
+            max_length=MAX_CHANGES,
+            description="One answer each; left out: flags turned, numbers in steps through what the model knows",
+        ),
+    ] = None
+
+
+class BatchRequest(_Request):
+    """Many risks at once."""
+
+    quotes: Annotated[
+        list[Annotated[QuoteRequest | Any, SkipValidation]],
+        Field(
+            min_length=1,
+            max_length=MAX_BATCH,
+            description="Each is a QuoteRequest; one that is not is refused by itself, and the others are answered",
+        ),
+    ]
 
 
 class QuotePath(BaseModel):
@@ -149,9 +237,9 @@ class QuotePath(BaseModel):
 
 
 Amount = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{2}$", json_schema_extra={"example": "512.34"})]
+SignedAmount = Annotated[str, Field(pattern=r"^-?[0-9]+\.[0-9]{2}$", json_schema_extra={"example": "-12.34"})]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Range = Annotated[list[float], Field(min_length=2, max_length=2, description="From and to, both included")]
-FeatureName = Annotated[str, Field(json_schema_extra={"enum": list(FEATURES)})]
 
 
 class ClassProbabilities(BaseModel):
@@ -177,7 +265,7 @@ class ReasonDocument(BaseModel):
 
     feature: FeatureName
     contribution: float = Field(description="On the risk index; all features' shares sum to the difference")
-    text: str = Field(description="For customers, in English")
+    text: str = Field(description="For customers, in the language of Accept-Language: English or German")
 
 
 class FallbackDocument(BaseModel):
@@ -188,10 +276,9 @@ class FallbackDocument(BaseModel):
     support: Range = Field(description="The range in which the model answers: as trained, and 5 % beyond")
 
 
-class QuoteDocument(BaseModel):
-    """A quote. It is in the ledger when it is answered, and can be computed again from there."""
+class PriceDocument(BaseModel):
+    """What a risk costs, and why."""
 
-    quote_id: UUID
     risk_class: RiskClass
     probabilities: ClassProbabilities | None = Field(description="null where the rules answered")
     expected_risk: float | None = Field(description="The risk index, higher is riskier; null where the rules answered")
@@ -202,10 +289,56 @@ class QuoteDocument(BaseModel):
     model_version: int
     tariff: str = Field(description="The tariff in force on the effective date")
     effective_date: date
+    warnings: list[str] = Field(description="Sentences for customers, in the language of Accept-Language")
+
+
+class QuoteDocument(PriceDocument):
+    """A quote. It is kept durably before it is answered, and can be computed again."""
+
+    quote_id: UUID
     reference: str | None
     quoted_at: datetime
-    valid_until: datetime
+    valid_until: datetime = Field(description="30 days after `quoted_at`")
+    recorded: Literal["ledger", "journal"] = Field(
+        description="Where it was kept: `journal` while the database is away; it is in the ledger soon after"
+    )
+
+
+class ChangeDocument(BaseModel):
+    """What the risk would cost with one input changed."""
+
+    feature: FeatureName
+    value: float | bool
+    risk_class: RiskClass
+    predictor: Predictor
+    expected_risk: float | None
+    premium: "PremiumDocument"
+    gross_difference: SignedAmount = Field(description="Its gross premium less that of the risk as it is")
     warnings: list[str]
+
+
+class WhatIfDocument(BaseModel):
+    """A price that nobody stored, and what would change it."""
+
+    price: PriceDocument
+    changes: list[ChangeDocument]
+
+
+class BatchItem(BaseModel):
+    """One input's answer: a quote, or the problem with it."""
+
+    index: int = Field(description="Its place in the request, from 0")
+    status: int = Field(description="What it would have been answered by itself: 201, 422, …")
+    quote: QuoteDocument | None
+    problem: "Problem | None"
+
+
+class BatchDocument(BaseModel):
+    """Answers in the order of the request."""
+
+    answered: int
+    refused: int
+    results: list[BatchItem]
 
 
 class PlausibleRange(BaseModel):
@@ -235,6 +368,10 @@ class ModelDocument(BaseModel):
     digest: str = Field(description="SHA-256 of the rating plan", pattern="^[0-9a-f]{64}$")
     candidate: str
     as_of: date = Field(description="It was trained on what was known on this day")
+    trends_until: date | None = Field(
+        description="It foresees how risks change until this day, and prices later effective dates as at this day; "
+        "null: it has no trends"
+    )
     approved_by: str
     approved_at: datetime
     trained_at: datetime
@@ -266,10 +403,12 @@ class HealthDocument(BaseModel):
 
 
 class ReadyDocument(BaseModel):
-    """Quotes can be priced and stored."""
+    """Quotes are answered."""
 
-    status: Literal["ready"]
+    status: Literal["ready", "degraded"] = Field(description="`degraded`: through the journal")
     model_version: int
+    journal_pending: int = Field(description="Journalled quotes that are not in the ledger yet")
+    reason: str | None = Field(description="Why it is degraded")
 
 
 class FieldProblem(BaseModel):

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from motorisk.errors import DatabaseUnavailable
+from motorisk.quoting.backlog import Backlog
+from motorisk.quoting.cache import ServingCache
 from motorisk.quoting.champion import Champion
 from motorisk.quoting.database import Database
 from motorisk.quoting.ledger import Ledger
+from motorisk.quoting.recorder import Recorder
 from motorisk.quoting.refresher import Refresher
 from motorisk.quoting.service import QuoteService
 from motorisk.settings import Settings
@@ -20,6 +22,7 @@ class Services:
     quoting: QuoteService
     measurements: Measurements
     drift_gauges: DriftGauges
+    backlog: Backlog
     refresher: Refresher
 
     @classmethod
@@ -27,15 +30,24 @@ class Services:
         """Wire everything that the settings ask for."""
         measurements = Measurements()
         database = Database(settings)
+        cache = ServingCache(settings.home / "quoting")
+        champion = Champion(database, cache, on_swap=measurements.model_swapped, on_failure=measurements.refresh_failed)
         ledger = Ledger(database)
-        champion = Champion(database, on_swap=measurements.model_swapped, on_failure=measurements.refresh_failed)
+        backlog = Backlog(settings.home / "journal")
+        recorder = Recorder(
+            database,
+            backlog,
+            on_database_failure=measurements.database_failed,
+            on_journalled=measurements.rows_journalled,
+        )
         return cls(
-            quoting=QuoteService(database, champion, ledger),
+            quoting=QuoteService(database, champion, cache, ledger, recorder, backlog),
             measurements=measurements,
             drift_gauges=DriftGauges(
                 database,
-                is_database_away=lambda: isinstance(champion.failure, DatabaseUnavailable),
+                is_database_away=lambda: database.is_away,
                 on_failure=measurements.database_failed,
             ),
-            refresher=Refresher(champion, ledger),
+            backlog=backlog,
+            refresher=Refresher(database, champion, ledger, recorder, backlog),
         )

@@ -1,17 +1,18 @@
 """POST /predict/ and /predict/mock: the workshop's older API, to the letter, with and without the last slash."""
 
-import json
 from http import HTTPStatus
 
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
+from motorisk_web.answers import JsonAnswer
 from motorisk_web.documents import prediction_document
 from motorisk_web.problems import problem_responses
 from motorisk_web.quotes import BODY_PROBLEMS
 from motorisk_web.schemas import QuoteRequest, WorkshopPrediction
 from motorisk_web.services import Services
+from motorisk_web.validation import validated
 
 
 def blueprint(services: Services) -> APIBlueprint:
@@ -23,21 +24,19 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.post("", doc_ui=False)
     @api.post("/", operation_id="predict", responses={HTTPStatus.OK: WorkshopPrediction, **problems})
+    @validated()
     def predict(body: QuoteRequest) -> Response:
         """Predict the risk class of a policy; the older API, kept for its clients."""
-        quote = quoting.quote(body.features(), body.effective_date, body.reference, channel="predict")
+        quote = quoting.quote(body.asked(), channel="predict")
         measurements.quote_stored(quote)
-        return _answer(prediction_document(quote.priced))
+        return JsonAnswer(prediction_document(quote.priced))
 
     @api.post("/mock/", doc_ui=False)
     @api.post("/mock", operation_id="predict_mock", responses={HTTPStatus.OK: nothing, **problems})
+    @validated()
     def predict_mock(body: QuoteRequest) -> Response:
         """Record an input for drift monitoring without pricing it; answers null."""
-        quoting.record_input(body.features(), body.effective_date, body.reference)
-        return _answer(None)
+        quoting.record_input(body.asked())
+        return JsonAnswer(None)
 
     return api
-
-
-def _answer(document: object) -> Response:
-    return Response(json.dumps(document), mimetype="application/json")

@@ -35,9 +35,10 @@ class ClassProbabilities(NamedTuple):
 
     def most_likely(self) -> RiskClass:
         """The class with the largest probability; of equal ones the riskier."""
-        return max(
-            (RiskClass.HIGH, self.high), (RiskClass.MEDIUM, self.medium), (RiskClass.LOW, self.low), key=lambda x: x[1]
-        )[0]
+        low, medium, high = self
+        if high >= medium and high >= low:
+            return RiskClass.HIGH
+        return RiskClass.MEDIUM if medium >= low else RiskClass.LOW
 
     def as_floats(self) -> dict[RiskClass, float]:
         """The probabilities as fractions of one."""

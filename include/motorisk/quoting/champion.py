@@ -12,14 +12,16 @@ from sqlalchemy import Connection
 
 from motorisk.domain.tariff import Tariff
 from motorisk.errors import DatabaseUnavailable, MotoriskError, NoChampion, PlanRefused
+from motorisk.quoting.cache import ServingCache
 from motorisk.quoting.database import Database
 from motorisk.quoting.pricing import Pricer
+from motorisk.quoting.smoke import smoke_test
 from motorisk.registry.tariffs import tariffs
 from motorisk.registry.versions import ModelVersion, find_champion, load_plan
 
 _log = logging.getLogger(__name__)
 
-RefreshFailure = Literal["database", "plan", "other"]
+RefreshFailure = Literal["database", "plan", "cache", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,17 @@ class Champion:
     def __init__(
         self,
         database: Database,
+        cache: ServingCache,
         *,
         on_swap: Callable[[ServedModel | None], None] = _ignore,
         on_failure: Callable[[RefreshFailure], None] = _ignore,
     ) -> None:
         self._database = database
+        self._cache = cache
         self._on_swap = on_swap
         self._on_failure = on_failure
         self._serving = Serving(model=None, tariffs=[])
+        self._is_cached = True
         self._failure: MotoriskError | None = DatabaseUnavailable("the database has not been reached yet")
         self._reported = ""
 
@@ -80,11 +85,29 @@ class Champion:
             raise NoChampion("the approved model's rating plan was refused") from failure
         raise type(failure)(str(failure)) from failure
 
-    def refresh(self) -> None:
-        """Look into the registry; where that fails, go on with what is served and never raise."""
+    def remember(self) -> None:
+        """Serve what was served before this process started, until the registry has told more; never raise."""
         try:
-            self._database.open()
-            with self._database.statements() as connection:
+            found = self._cache.load()
+            if found is None:
+                return
+            version, plan, known = found
+            pricer = Pricer(plan)
+            smoke_test(pricer, known)
+        except (PlanRefused, OSError) as error:
+            _log.error("nothing is served from the cache: %s", error)
+            self._on_failure("cache")
+            return
+        _log.info("starting with version %d from the cache until the registry can be read", version.version)
+        self._serve(Serving(ServedModel(version, pricer), known))
+
+    def refresh(self) -> bool:
+        """Look into the registry; where that fails, go on with what is served and never raise.
+
+        Answers whether the database could be read, whatever it said.
+        """
+        try:
+            with self._database.probe() as connection:
                 self._follow(connection)
         except PlanRefused as error:
             self._failed("plan", error, error)
@@ -98,20 +121,52 @@ class Champion:
             if self._reported:
                 _log.info("the registry can be read again")
             self._failure, self._reported = None, ""
+        return self._failure is None or isinstance(self._failure, PlanRefused)
 
     def _follow(self, connection: Connection) -> None:
-        self._serving = replace(self._serving, tariffs=tariffs(connection))
+        served = self._serving
+        current = tariffs(connection)
+        if current != served.tariffs:
+            self._serving = replace(served, tariffs=current)
         found = find_champion(connection)
-        served = self._serving.model
-        if found == (served.version if served else None):
+        model = served.model
+        if found != (model.version if model else None):
+            model = None if found is None else self._load(connection, found, current)
+        if served.model is model and current == served.tariffs and self._is_cached:
             return
-        model = None if found is None else ServedModel(found, Pricer(load_plan(connection, found.version)))
-        self._serving = replace(self._serving, model=model)
+        self._serve(Serving(model, current))
+        self._cache_served()
+
+    def _load(self, connection: Connection, version: ModelVersion, known: list[Tariff]) -> ServedModel:
+        pricer = Pricer(load_plan(connection, version.version))
+        smoke_test(pricer, known)
+        return ServedModel(version, pricer)
+
+    def _serve(self, serving: Serving) -> None:
+        """Swap, in one assignment."""
+        former, self._serving = self._serving, serving
+        model = serving.model
+        if model is former.model:
+            return
         if model is None:
             _log.warning("the registry has no champion any more: no quotes until one is approved")
         else:
             _log.info("serving version %d, digest %s…", model.version.version, model.version.digest[:12])
         self._on_swap(model)
+
+    def _cache_served(self) -> None:
+        """Keep what is served for a start without Postgres; a disk that does not take it stops nothing."""
+        model, known = self._serving.model, self._serving.tariffs
+        try:
+            if model is None:
+                self._cache.forget()
+            else:
+                self._cache.store(model.version, model.pricer.plan, known)
+            self._is_cached = True
+        except OSError as error:
+            if self._is_cached:
+                _log.error("cannot cache what is served, a start without Postgres would serve the former: %s", error)
+            self._is_cached = False
 
     def _failed(self, kind: RefreshFailure, error: Exception, failure: MotoriskError) -> None:
         self._failure = failure

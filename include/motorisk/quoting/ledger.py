@@ -1,10 +1,16 @@
 """The ledger of quotes: what was priced, from what, by which version. It only grows."""
 
-from datetime import date, datetime
-from typing import Any
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, text
+import psycopg2
+from psycopg2 import errors
+from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class
+from psycopg2.extras import execute_values
+from sqlalchemy import PoolProxiedConnection, Row, delete, func, select, text
 
 from motorisk.domain.policy import FEATURES, PolicyFeatures
 from motorisk.domain.risk import ClassProbabilities, RiskClass
@@ -12,49 +18,150 @@ from motorisk.domain.tariff import Premium
 from motorisk.errors import UnknownQuote
 from motorisk.quoting.database import Database
 from motorisk.quoting.quote import PricedQuote
-from motorisk.warehouse.tables import quote
+from motorisk.quoting.rows import COLUMNS
+from motorisk.warehouse.tables import quote, quote_key
 
 LOCK_TIMEOUT = "2s"
 """Making a partition locks the ledger: a long report must not make quotes wait behind it for longer."""
+STATEMENT_TIMEOUT = "5s"
+"""Bounds a commit that waits for somebody's lock; its quotes are in the journal long before."""
+KEY_DAYS = 7
+"""Idempotency keys are remembered for at least so long."""
 
-_insert = insert(quote)
+_NAMES = ", ".join(COLUMNS)
+_COPY = f"COPY motorisk.quote ({_NAMES}) FROM STDIN"
+_STAGE = "CREATE TEMPORARY TABLE carried (LIKE motorisk.quote) ON COMMIT DROP"
+_COPY_STAGED = f"COPY carried ({_NAMES}) FROM STDIN"
+_MERGE = f"INSERT INTO motorisk.quote ({_NAMES}) SELECT {_NAMES} FROM carried ON CONFLICT DO NOTHING"  # noqa: S608
+_CLAIM = """
+    INSERT INTO motorisk.quote_key (client, key, fingerprint, quote_id, quoted_at) VALUES %s
+    ON CONFLICT DO NOTHING
+"""
+_HOLDERS = """
+    SELECT client, key, fingerprint, quote_id::text FROM motorisk.quote_key
+    JOIN (VALUES %s) AS asked (client, key) USING (client, key)
+"""
+
+# Data that Postgres refuses; all else is the connection's or the server's trouble, not the quote's.
+REFUSED = (errors.DataError, errors.IntegrityError)
 
 
-class Ledger:
-    """Stores quotes and reads them back; `DatabaseUnavailable` where Postgres does not answer."""
+class KeyClaim(NamedTuple):
+    """A client's idempotency key, claimed for a quote; `fingerprint` is the SHA-256 of what was asked."""
+
+    client: str
+    key: str
+    fingerprint: str
+    quote_id: UUID
+    quoted_at: datetime
+
+
+class KeyHolder(NamedTuple):
+    """The quote that has a key already; `line` is its row where only the journal has it yet."""
+
+    fingerprint: str
+    quote_id: UUID
+    line: str | None = None
+
+
+class Entry(NamedTuple):
+    """A row for the ledger (a line of `motorisk.quoting.rows`), with the key that it claims."""
+
+    line: str
+    claim: KeyClaim | None = None
+
+
+def _copy(cursor: Cursor, command: str, lines: Sequence[str]) -> None:
+    cursor.copy_expert(command, io.BytesIO("".join([f"{line}\n" for line in lines]).encode()))
+
+
+class LedgerSession:
+    """One connection that appends to the ledger; for one thread.
+
+    What goes wrong is a `psycopg2.Error`; then nothing was written, or after a lost connection perhaps all.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._connection: PoolProxiedConnection | None = None
+        self._driver: Any = None
 
-    def store(self, priced: PricedQuote) -> None:
-        """Append a quote with everything from which its price can be computed again."""
-        row = {
-            **_input_columns(priced.quote_id, priced.quoted_at, priced.effective_date, priced.features),
-            "channel": priced.channel,
-            "reference": priced.reference,
-            "version": priced.version,
-            "digest": priced.digest,
-            "tariff": priced.tariff,
-            "predictor": priced.predictor,
-            "risk_class": priced.risk_class.value,
-            "expected_risk": priced.expected_risk,
-            "p_low": priced.probabilities.low,
-            "p_medium": priced.probabilities.medium,
-            "p_high": priced.probabilities.high,
-            "net": priced.premium.net,
-            "insurance_tax": priced.premium.insurance_tax,
-            "gross": priced.premium.gross,
-        }
-        with self._database.statements() as connection:
-            connection.execute(_insert, row)
+    def append(self, entries: Sequence[Entry]) -> list[KeyHolder | None]:
+        """Write entries in one transaction; for those whose key has a quote already, that one instead."""
+        with self._cursor() as cursor:
+            if all(entry.claim is None for entry in entries):
+                _copy(cursor, _COPY, [entry.line for entry in entries])  # commits by itself
+                return [None] * len(entries)
+            cursor.execute("BEGIN")
+            try:
+                holders = _claim(cursor, [entry.claim for entry in entries if entry.claim])
+                found = [entry.claim and holders.get(entry.claim) for entry in entries]
+                lines = [entry.line for entry, holder in zip(entries, found, strict=True) if holder is None]
+                if lines:
+                    _copy(cursor, _COPY, lines)
+                cursor.execute("COMMIT")
+            except psycopg2.Error:
+                self._roll_back()
+                raise
+        return found
 
-    def record_input(
-        self, quote_id: UUID, recorded_at: datetime, effective: date, features: PolicyFeatures, reference: str | None
-    ) -> None:
-        """Append an input that nobody priced, for drift monitoring alone."""
-        row = _input_columns(quote_id, recorded_at, effective, features) | {"channel": "mock", "reference": reference}
-        with self._database.statements() as connection:
-            connection.execute(_insert, row)
+    def merge(self, entries: Sequence[Entry]) -> list[KeyClaim]:
+        """Write entries unless they are there already, in one transaction; answers claims of keys that others hold."""
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                cursor.execute(_STAGE)
+                _copy(cursor, _COPY_STAGED, [entry.line for entry in entries])
+                cursor.execute(_MERGE)
+                claims = [entry.claim for entry in entries if entry.claim]
+                held = list(_claim(cursor, claims)) if claims else []
+                cursor.execute("COMMIT")
+            except psycopg2.Error:
+                self._roll_back()
+                raise
+        return held
+
+    def close(self) -> None:
+        """Give the connection up: after a failure, the next use opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+
+    def _cursor(self) -> Cursor:
+        if self._connection is None:
+            connection = self._database.connection()
+            driver: Any = connection.driver_connection
+            driver.autocommit = True
+            with driver.cursor() as first:
+                first.execute("SELECT set_config('statement_timeout', %s, false)", (STATEMENT_TIMEOUT,))
+            self._connection, self._driver = connection, driver
+        cursor: Cursor = self._driver.cursor()
+        return cursor
+
+    def _roll_back(self) -> None:
+        try:
+            with self._cursor() as cursor:
+                cursor.execute("ROLLBACK")
+        except psycopg2.Error:
+            self.close()
+
+
+def _claim(cursor: Cursor, claims: Sequence[KeyClaim]) -> dict[KeyClaim, KeyHolder]:
+    """Claim keys; answers those claims whose key another quote holds."""
+    # In order: two transactions that claim the same keys must not wait for each other.
+    rows = sorted((c.client, c.key, c.fingerprint, str(c.quote_id), c.quoted_at) for c in claims)
+    execute_values(cursor, _CLAIM, rows, page_size=len(rows))
+    execute_values(cursor, _HOLDERS, {row[:2] for row in rows}, page_size=len(rows))
+    holders = {(client, key): KeyHolder(mark, UUID(quote_id)) for client, key, mark, quote_id in cursor.fetchall()}
+    found = {claim: holders.get((claim.client, claim.key)) for claim in claims}  # None: forgotten in this moment
+    return {claim: holder for claim, holder in found.items() if holder and holder.quote_id != claim.quote_id}
+
+
+class Ledger:
+    """Reads quotes back and keeps the tables in order; `DatabaseUnavailable` where Postgres does not answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def find(self, quote_id: UUID) -> PricedQuote:
         """A stored quote; `UnknownQuote` for any other id, those of recorded inputs and predictions included."""
@@ -64,7 +171,7 @@ class Ledger:
             ).one_or_none()
         if row is None:
             raise UnknownQuote(f"there is no quote {quote_id}")
-        return _from_row(row)
+        return priced_quote_of(row)
 
     def ensure_partitions(self) -> None:
         """Make this month's and the next month's partitions unless they are there."""
@@ -72,22 +179,15 @@ class Ledger:
             connection.execute(text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": LOCK_TIMEOUT})
             connection.execute(select(func.motorisk.ensure_quote_partitions(func.current_date())))
 
-
-def _input_columns(quote_id: UUID, quoted_at: datetime, effective: date, features: PolicyFeatures) -> dict[str, Any]:
-    return {
-        "quote_id": quote_id,
-        "quoted_at": quoted_at,
-        "effective_date": effective,
-        "training": bool(features.training),
-        "age": features.age,
-        "emergency_braking": bool(features.emergency_braking),
-        "braking_distance": features.braking_distance,
-        "power": features.power,
-        "miles": features.miles,
-    }
+    def forget_old_keys(self) -> None:
+        """Remove idempotency keys older than `KEY_DAYS`."""
+        with self._database.transaction() as connection:
+            age = text("make_interval(days => :days)").bindparams(days=KEY_DAYS)
+            connection.execute(delete(quote_key).where(quote_key.c.quoted_at < func.now() - age))
 
 
-def _from_row(row: Row[Any]) -> PricedQuote:
+def priced_quote_of(row: Row[Any]) -> PricedQuote:
+    """The quote of a row of the ledger."""
     return PricedQuote(
         quote_id=row.quote_id,
         quoted_at=row.quoted_at,

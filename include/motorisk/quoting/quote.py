@@ -2,23 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
-from motorisk.domain.calendar import months_between
-from motorisk.domain.policy import FEATURES, PolicyFeatures
-from motorisk.domain.rating_plan import RatingPlan, Support
+from motorisk.domain.policy import PolicyFeatures
+from motorisk.domain.rating_plan import Support
 from motorisk.domain.risk import ClassProbabilities, RiskClass
 from motorisk.domain.tariff import Premium
-from motorisk.quoting.pricing import Predictor, Pricer
+from motorisk.quoting.pricing import Estimate, Predictor, Pricer
 from motorisk.quoting.reasons import Reason, reasons
+from motorisk.quoting.wording import Language, beyond_trend_text, fallback_text
 
 Channel = Literal["quote", "predict"]
+Recorded = Literal["ledger", "journal"]
 VALIDITY = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
-class PricedQuote:
+class PricedQuote(NamedTuple):
     """What the ledger keeps of a quote; with the version's rating plan it tells the rest.
 
     `probabilities` are what was priced: the model's, or all on one class where the rules answered
@@ -55,50 +55,45 @@ class Fallback:
     support: Support
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """A priced quote, explained."""
+class Quote(NamedTuple):
+    """A priced quote, explained; `recorded` tells where it is kept (see `Recorder`), None: nowhere."""
 
     priced: PricedQuote
     currency: str
     reasons: tuple[Reason, ...]
     fallback: tuple[Fallback, ...]
     warnings: tuple[str, ...]
+    recorded: Recorded | None = "ledger"
+    is_repeated: bool = False
+    """Whether an earlier request with the same idempotency key made it."""
 
 
-def explain(priced: PricedQuote, pricer: Pricer, currency: str) -> Quote:
-    """Add what follows from the rating plan: the same for a quote just made and for one read back."""
-    features = priced.features
+def explain(
+    priced: PricedQuote,
+    pricer: Pricer,
+    currency: str,
+    *,
+    language: Language = "en",
+    estimate: Estimate | None = None,
+    recorded: Recorded | None = "ledger",
+    is_repeated: bool = False,
+) -> Quote:
+    """Add what follows from the rating plan: the same for a quote just made and for one read back.
+
+    `estimate` is the pricer's for this quote, where it is at hand.
+    """
+    features, effective = priced.features, priced.effective_date
     if priced.predictor == "model":
-        estimate = pricer.estimate(features, priced.effective_date)
-        late = _trend_warning(pricer.plan, priced.effective_date)
-        return Quote(
-            priced,
-            currency,
-            reasons=reasons(pricer.plan, estimate, features),
-            fallback=(),
-            warnings=() if late is None else (late,),
-        )
+        moment = pricer.at(effective)
+        if estimate is None:
+            estimate = pricer.estimate(features, effective)
+        warnings: tuple[str, ...] = ()
+        if moment.is_beyond_trend:
+            plan = pricer.plan
+            warnings = (beyond_trend_text(plan.as_of, effective, plan.trend_months[1], language),)
+        why = reasons(estimate, moment, features, language)
+        return Quote(priced, currency, why, (), warnings, recorded, is_repeated)
     outside = pricer.outside_support(features)
     fallback = tuple(Fallback(name, getattr(features, name), support) for name, support in outside.items())
-    return Quote(priced, currency, reasons=(), fallback=fallback, warnings=tuple(map(_fallback_warning, fallback)))
-
-
-def _fallback_warning(fallback: Fallback) -> str:
-    feature = FEATURES[fallback.feature]
-    unit = "" if feature.is_flag else f" {feature.unit}"
-    return (
-        f"The underwriters' rules answered, because {feature.name} is {fallback.value:g}{unit} and the model "
-        f"has experience from {fallback.support.minimum:g} to {fallback.support.maximum:g} only."
-    )
-
-
-def _trend_warning(plan: RatingPlan, effective_date: date) -> str | None:
-    """Say so where the model's trends end before the effective date."""
-    last = plan.trend_months[1]
-    if months_between(plan.as_of, effective_date) <= last or not plan.has_trends:
-        return None
-    return (
-        f"The model of {plan.as_of} foresees how risks change for {last:g} months; the effective date "
-        f"{effective_date} is later, so that it was priced as at the end of that time."
-    )
+    warnings = tuple(fallback_text(item.feature, item.value, item.support, language) for item in fallback)
+    return Quote(priced, currency, (), fallback, warnings, recorded, is_repeated)

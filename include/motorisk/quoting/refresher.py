@@ -4,35 +4,52 @@ import logging
 import threading
 import time
 
+import psycopg2
+
+from motorisk.errors import DatabaseUnavailable
+from motorisk.quoting.backlog import Backlog
 from motorisk.quoting.champion import Champion
-from motorisk.quoting.ledger import Ledger
+from motorisk.quoting.database import Database
+from motorisk.quoting.ledger import Ledger, LedgerSession
+from motorisk.quoting.recorder import Recorder
 
 REFRESH_SECONDS = 1.0
-PARTITION_SECONDS = 3600.0
+HOUSEKEEPING_SECONDS = 3600.0
+FIRST_LOOK_SECONDS = 30.0
+HURRIED_LOOK_SECONDS = 1.0
+"""With a cached model at hand, the first request does not wait for a database that is away."""
 
 _log = logging.getLogger(__name__)
 
 
 class Refresher:
-    """Follows the champion every second and makes the ledger's partitions every hour.
+    """Follows the champion every second, sees whether a database that was away is back, and carries the journal over.
 
     One a process, started after gunicorn has forked: threads and connections do not survive a fork.
     """
 
-    def __init__(self, champion: Champion, ledger: Ledger) -> None:
+    def __init__(
+        self, database: Database, champion: Champion, ledger: Ledger, recorder: Recorder, backlog: Backlog
+    ) -> None:
+        self._database = database
         self._champion = champion
         self._ledger = ledger
+        self._recorder = recorder
+        self._backlog = backlog
+        self._session = LedgerSession(database)
         self._stopped = threading.Event()
-        self._partitions_due = 0.0
+        self._looked = threading.Event()
+        self._housekeeping_due = 0.0
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Look into the registry once, so that the first request finds a model, then go on in a thread."""
+        """Look into the registry once, so that the first request finds a model, and go on in a thread."""
         if self._thread is not None:
             return
-        self._thread = threading.Thread(target=self._run, name="champion-refresher", daemon=True)
-        self._work()
+        self._champion.remember()
+        self._thread = threading.Thread(target=self._run, name="refresher", daemon=True)
         self._thread.start()
+        self._looked.wait(HURRIED_LOOK_SECONDS if self._champion.serving.model else FIRST_LOOK_SECONDS)
 
     def stop(self) -> None:
         """End the thread; returns when it has ended."""
@@ -41,17 +58,44 @@ class Refresher:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped.wait(REFRESH_SECONDS):
+        while True:
             try:
                 self._work()
             except Exception:  # without this thread the process would serve an old model for ever
                 _log.exception("the refresher failed and goes on")
+            self._looked.set()
+            if self._stopped.wait(REFRESH_SECONDS):
+                return
 
     def _work(self) -> None:
-        self._champion.refresh()
-        if self._champion.failure is None and time.monotonic() >= self._partitions_due:
-            self._partitions_due = time.monotonic() + PARTITION_SECONDS
+        if not self._champion.refresh():
+            return
+        if self._database.is_away:
+            self._come_back()
+        self._keep_house()  # first: a quote in the default partition would keep its month's from being made
+        # Requests need not wait for the rest: the ledger takes new quotes and journalled ones side by side.
+        self._looked.set()
+        self._carry_backlog()
+
+    def _come_back(self) -> None:
+        if self._recorder.is_stuck:
+            return
+        self._database.came_back()
+        _log.info("the ledger takes quotes")
+
+    def _carry_backlog(self) -> None:
+        try:
+            self._backlog.carry(self._session)
+        except (psycopg2.Error, DatabaseUnavailable, OSError) as error:
+            self._session.close()
+            _log.warning("the journal stays for now: %s", " ".join(str(error.__cause__ or error).split()))
+
+    def _keep_house(self) -> None:
+        if time.monotonic() < self._housekeeping_due:
+            return
+        self._housekeeping_due = time.monotonic() + HOUSEKEEPING_SECONDS
+        for work in (self._ledger.ensure_partitions, self._ledger.forget_old_keys):
             try:
-                self._ledger.ensure_partitions()
-            except Exception:  # the default partition takes quotes meanwhile
-                _log.exception("cannot make the ledger's partitions; the next try is in an hour")
+                work()
+            except Exception:  # the default partition takes quotes meanwhile, and old keys are no harm
+                _log.exception("the ledger's tables are not in order; the next try is in an hour")

@@ -1,22 +1,39 @@
-"""Quoting: price a policy with the champion, put it into the ledger, answer it explained."""
+"""Quoting: price a policy with the champion, record it durably, answer it explained."""
 
+import hashlib
 import uuid
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from typing import Literal, NamedTuple
 
-from motorisk.domain.policy import PolicyFeatures
+from motorisk.domain.policy import FEATURES, PolicyFeatures
 from motorisk.domain.rating_plan import plan_digest
 from motorisk.domain.tariff import Tariff
-from motorisk.errors import DatabaseUnavailable, InvalidData, NoTariff, PlanRefused
-from motorisk.quoting.champion import Champion, ServedModel
+from motorisk.errors import (
+    DatabaseUnavailable,
+    InvalidData,
+    KeyReused,
+    MotoriskError,
+    NoTariff,
+    PlanRefused,
+    QuoteNotRecorded,
+)
+from motorisk.quoting.backlog import Backlog
+from motorisk.quoting.cache import ServingCache
+from motorisk.quoting.champion import Champion, ServedModel, Serving
 from motorisk.quoting.database import Database
-from motorisk.quoting.ledger import Ledger
-from motorisk.quoting.pricing import Pricer
+from motorisk.quoting.ledger import Entry, KeyClaim, KeyHolder, Ledger
+from motorisk.quoting.pricing import Estimate, Pricer
 from motorisk.quoting.quote import Channel, PricedQuote, Quote, explain
+from motorisk.quoting.recorder import Outcome, Recorder
+from motorisk.quoting.rows import input_line, priced_line, priced_quote
+from motorisk.quoting.wording import Language
 from motorisk.registry.tariffs import in_force
 from motorisk.registry.versions import load_plan
 
 REMEMBERED_PLANS = 16
+WHAT_IF_STEPS = 5
 
 
 class EffectiveDateRefused(InvalidData):
@@ -27,24 +44,56 @@ class EffectiveDateRefused(InvalidData):
         self.errors = [{"field": "effective_date", "problem": reason}]
 
 
-def price(
-    model: ServedModel,
-    tariffs: list[Tariff],
-    features: PolicyFeatures,
-    effective_date: date | None = None,
-    *,
-    channel: Channel = "quote",
-    reference: str | None = None,
-) -> PricedQuote:
-    """Price a policy that starts on `effective_date` (default: today, UTC), without storing it.
+class IdempotencyKey(NamedTuple):
+    """A client's name for one request, so that asking again makes no second quote."""
 
-    `NoTariff` where no tariff is in force on that date.
+    client: str
+    key: str
+
+
+class Asked(NamedTuple):
+    """What a quote is asked for; without an effective date it starts today (UTC)."""
+
+    features: PolicyFeatures
+    effective_date: date | None = None
+    reference: str | None = None
+
+    def fingerprint(self) -> str:
+        """SHA-256 that tells two questions apart."""
+        return hashlib.sha256(repr(tuple(self)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Change(NamedTuple):
+    """One input changed: what the policy would cost then."""
+
+    feature: str
+    value: float
+    quote: Quote
+
+
+class Readiness(NamedTuple):
+    """Whether quotes are answered, and whether in the usual way; `reason` says why not."""
+
+    status: Literal["ready", "degraded"]
+    model: ServedModel
+    journal_pending: int
+    reason: str | None
+
+
+def price(
+    model: ServedModel, tariffs: list[Tariff], asked: Asked, *, channel: Channel = "quote"
+) -> tuple[PricedQuote, Estimate | None]:
+    """Price a policy without storing it; the model's estimate, unless the rules answered.
+
+    `NoTariff` where no tariff is in force on the effective date.
     """
     now = datetime.now(UTC)
-    effective = effective_date or now.date()
+    features, effective, reference = asked
+    if effective is None:
+        effective = now.date()
     tariff = in_force(tariffs, effective)
-    assessment = model.pricer.assess(features, effective)
-    return PricedQuote(
+    predictor, risk_class, probabilities, estimate, _ = model.pricer.assess(features, effective)
+    priced = PricedQuote(
         quote_id=uuid.uuid4(),
         quoted_at=now,
         channel=channel,
@@ -54,76 +103,198 @@ def price(
         version=model.version.version,
         digest=model.version.digest,
         tariff=tariff.name,
-        predictor=assessment.predictor,
-        risk_class=assessment.risk_class,
-        expected_risk=assessment.estimate.expected_risk if assessment.estimate else None,
-        probabilities=assessment.price_probabilities,
-        premium=tariff.premium(assessment.price_probabilities),
+        predictor=predictor,
+        risk_class=risk_class,
+        expected_risk=estimate.expected_risk if estimate else None,
+        probabilities=probabilities,
+        premium=tariff.premium(probabilities),
     )
+    return priced, estimate
 
 
 class QuoteService:
     """What the quote service's addresses call; each request uses exactly one model and one set of tariffs."""
 
-    def __init__(self, database: Database, champion: Champion, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        database: Database,
+        champion: Champion,
+        cache: ServingCache,
+        ledger: Ledger,
+        recorder: Recorder,
+        backlog: Backlog,
+    ) -> None:
         self._database = database
         self._champion = champion
+        self._cache = cache
         self._ledger = ledger
+        self._recorder = recorder
+        self._backlog = backlog
         self._pricer = lru_cache(maxsize=REMEMBERED_PLANS)(self._load_pricer)
 
     def model(self) -> ServedModel:
         """What is served now; without a champion `NoChampion`, or why the registry could not be read."""
         return self._champion.require(self._champion.serving)
 
-    def require_ready(self) -> ServedModel:
-        """The served model if a quote can be priced and stored now; raises what stands in the way."""
+    def readiness(self) -> Readiness:
+        """Whether a quote can be priced and recorded now; raises what stands in the way."""
         serving = self._champion.serving
         model = self._champion.require(serving)
         in_force(serving.tariffs, datetime.now(UTC).date())
-        if isinstance(self._champion.failure, DatabaseUnavailable):
-            raise DatabaseUnavailable("the database does not answer: quotes cannot be stored")
-        return model
+        pending = self._backlog.pending()
+        if self._database.is_away:
+            if self._recorder.is_refusing:
+                raise QuoteNotRecorded("neither the database nor the journal takes quotes")
+            return Readiness("degraded", model, pending, "the database is away: quotes go into the journal")
+        if pending:
+            return Readiness("degraded", model, pending, "journalled quotes are on their way into the ledger")
+        return Readiness("ready", model, 0, None)
 
     def quote(
         self,
-        features: PolicyFeatures,
-        effective_date: date | None = None,
-        reference: str | None = None,
+        asked: Asked,
         *,
         channel: Channel = "quote",
+        language: Language = "en",
+        key: IdempotencyKey | None = None,
     ) -> Quote:
-        """Price, store and explain.
+        """Price, record and explain; the same quote again where the key has one already.
 
-        `NoChampion`, `EffectiveDateRefused`, `NoTariff` (none is in force today) or `DatabaseUnavailable`.
+        `NoChampion`, `EffectiveDateRefused`, `NoTariff` (none is in force today), `KeyReused` (another question was
+        asked with the key) or `QuoteNotRecorded`.
         """
         serving = self._champion.serving
         model = self._champion.require(serving)
-        try:
-            priced = price(model, serving.tariffs, features, effective_date, channel=channel, reference=reference)
-        except NoTariff as error:
-            if effective_date is None or not serving.tariffs:
-                raise
-            raise EffectiveDateRefused(str(error)) from error
-        self._ledger.store(priced)
-        return explain(priced, model.pricer, _currency(serving.tariffs, priced.tariff))
+        priced, estimate = _priced(model, serving, asked, channel)
+        if key is None:
+            (outcome,) = self._recorder.record([Entry(priced_line(priced))])
+        else:
+            claim = KeyClaim(key.client, key.key, asked.fingerprint(), priced.quote_id, priced.quoted_at)
+            outcome = self._record_once(Entry(priced_line(priced), claim), claim)
+            if outcome.holder is not None:
+                return self._repeated(claim, outcome.holder, language)
+        currency = _currency(serving.tariffs, priced.tariff)
+        return explain(priced, model.pricer, currency, language=language, estimate=estimate, recorded=outcome.recorded)
 
-    def record_input(self, features: PolicyFeatures, effective_date: date | None, reference: str | None) -> None:
+    def quote_many(self, many: Iterable[Asked], *, language: Language = "en") -> list[Quote | MotoriskError]:
+        """Price and explain each, or say why not; record all that have a price in one transaction."""
+        serving = self._champion.serving
+        model = self._champion.require(serving)
+        found: list[tuple[PricedQuote, Estimate | None] | MotoriskError] = []
+        for asked in many:
+            try:
+                found.append(_priced(model, serving, asked, "quote"))
+            except MotoriskError as error:
+                found.append(error)
+        entries = [Entry(priced_line(item[0])) for item in found if isinstance(item, tuple)]
+        outcomes = iter(self._recorder.record(entries) if entries else [])
+        return [
+            item
+            if isinstance(item, MotoriskError)
+            else explain(
+                item[0],
+                model.pricer,
+                _currency(serving.tariffs, item[0].tariff),
+                language=language,
+                estimate=item[1],
+                recorded=next(outcomes).recorded,
+            )
+            for item in found
+        ]
+
+    def what_if(
+        self, asked: Asked, changes: Sequence[tuple[str, float]] | None, *, language: Language = "en"
+    ) -> tuple[Quote, list[Change]]:
+        """Price a policy, and again with one input changed at a time; nothing is stored.
+
+        Without `changes`, each flag is turned and each number goes through the model's experience in steps.
+        """
+        serving = self._champion.serving
+        model = self._champion.require(serving)
+
+        def quote(wanted: Asked) -> Quote:
+            priced, estimate = _priced(model, serving, wanted, "quote")
+            currency = _currency(serving.tariffs, priced.tariff)
+            return explain(priced, model.pricer, currency, language=language, estimate=estimate, recorded=None)
+
+        if changes is None:
+            changes = usual_changes(model.pricer, asked.features)
+        return quote(asked), [
+            Change(name, value, quote(asked._replace(features=asked.features._replace(**{name: value}))))
+            for name, value in changes
+        ]
+
+    def record_input(self, asked: Asked) -> None:
         """Keep an input for drift monitoring; needs no champion."""
         now = datetime.now(UTC)
-        self._ledger.record_input(uuid.uuid4(), now, effective_date or now.date(), features, reference)
+        features, effective, reference = asked
+        line = input_line(uuid.uuid4(), now, effective or now.date(), features, reference)
+        self._recorder.record([Entry(line)])
 
-    def find(self, quote_id: uuid.UUID) -> Quote:
+    def find(self, quote_id: uuid.UUID, *, language: Language = "en") -> Quote:
         """A stored quote, explained by the version that priced it; `UnknownQuote` where there is none."""
-        priced = self._ledger.find(quote_id)
+        return self._explained(self._ledger.find(quote_id), language)
+
+    def _record_once(self, entry: Entry, claim: KeyClaim) -> Outcome:
+        if not self._backlog.is_empty:
+            holder = self._backlog.holder(claim)
+            if holder is not None:
+                return Outcome("journal", holder)
+        (outcome,) = self._recorder.record([entry])
+        return outcome
+
+    def _repeated(self, claim: KeyClaim, holder: KeyHolder, language: Language) -> Quote:
+        if holder.fingerprint != claim.fingerprint:
+            raise KeyReused("this Idempotency-Key came with another body before: take a new key for a new question")
+        if holder.line is None:
+            quote = self._explained(self._ledger.find(holder.quote_id), language)
+        else:
+            quote = self._explained(priced_quote(holder.line), language)._replace(recorded="journal")
+        return quote._replace(is_repeated=True)
+
+    def _explained(self, priced: PricedQuote, language: Language) -> Quote:
         pricer = self._pricer(priced.version, priced.digest)
-        return explain(priced, pricer, _currency(self._champion.serving.tariffs, priced.tariff))
+        currency = _currency(self._champion.serving.tariffs, priced.tariff)
+        return explain(priced, pricer, currency, language=language)
 
     def _load_pricer(self, version: int, digest: str) -> Pricer:
+        if self._database.is_away:
+            try:
+                return Pricer(self._cache.plan(digest))
+            except PlanRefused as error:
+                raise DatabaseUnavailable("the database does not answer; try again in a few seconds") from error
         with self._database.statements() as connection:
             plan = load_plan(connection, version)
         if plan_digest(plan.to_json()) != digest:
             raise PlanRefused(f"version {version} is not the model any more that priced this quote")
         return Pricer(plan)
+
+
+def usual_changes(pricer: Pricer, features: PolicyFeatures) -> list[tuple[str, float]]:
+    """What people ask first: each flag turned, each number in steps through the training support."""
+    changes: list[tuple[str, float]] = []
+    for name, present in features._asdict().items():
+        feature, support = FEATURES[name], pricer.plan.support[name]
+        if feature.is_flag:
+            changes.append((name, 0.0 if present else 1.0))
+            continue
+        width = (support.maximum - support.minimum) / (WHAT_IF_STEPS - 1)
+        for step in range(WHAT_IF_STEPS):
+            value = round(support.minimum + step * width, 1)
+            if value != present and feature.problem_with(value) is None:
+                changes.append((name, value))
+    return changes
+
+
+def _priced(
+    model: ServedModel, serving: Serving, asked: Asked, channel: Channel
+) -> tuple[PricedQuote, Estimate | None]:
+    try:
+        return price(model, serving.tariffs, asked, channel=channel)
+    except NoTariff as error:
+        if asked.effective_date is None or not serving.tariffs:
+            raise
+        raise EffectiveDateRefused(str(error)) from error
 
 
 def _currency(tariffs: list[Tariff], name: str) -> str:

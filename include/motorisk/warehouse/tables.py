@@ -158,6 +158,17 @@ quote = Table(
     schema="motorisk",
 )
 
+quote_key = Table(
+    "quote_key",
+    metadata,
+    Column("client", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("quote_id", Uuid, nullable=False),
+    Column("quoted_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)
+
 drift_run = Table(
     "drift_run",
     metadata,

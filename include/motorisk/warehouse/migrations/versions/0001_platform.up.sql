@@ -144,6 +144,18 @@ CREATE TABLE motorisk.quote (
 ) PARTITION BY RANGE (quoted_at);
 CREATE INDEX quote_quote_id ON motorisk.quote (quote_id);
 
+-- Which quote answered a client's Idempotency-Key; written in the quote's own transaction.
+CREATE TABLE motorisk.quote_key (
+    client text NOT NULL,
+    key text NOT NULL CHECK (key <> ''),
+    -- SHA-256 of what was asked: the same key with another question is refused.
+    fingerprint text NOT NULL CHECK (fingerprint ~ '^[0-9a-f]{64}$'),
+    quote_id uuid NOT NULL,
+    quoted_at timestamptz NOT NULL,
+    PRIMARY KEY (client, key)
+);
+CREATE INDEX quote_key_quoted_at ON motorisk.quote_key (quoted_at);
+
 -- Keeps a quote storable even if nobody made its month's partition in time.
 CREATE TABLE motorisk.quote_default PARTITION OF motorisk.quote DEFAULT;
 

@@ -1,0 +1,254 @@
+"""Recording quotes durably: group commit into the ledger, or into the journal while Postgres is away.
+
+A request hands its row over and waits until it is on a disk. One thread a process commits whatever has gathered
+while the commit before was under way, so that durability costs one transaction for many quotes. Where Postgres
+fails, or keeps a request waiting for too long, the breaker opens: what waits and what comes goes into the journal,
+until the refresher has reached the server again.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from queue import Empty, SimpleQueue
+from typing import Literal, NamedTuple
+
+import psycopg2
+
+from motorisk.errors import DatabaseUnavailable, QuoteNotRecorded
+from motorisk.quoting.backlog import Backlog
+from motorisk.quoting.database import Database
+from motorisk.quoting.ledger import REFUSED, Entry, KeyHolder, LedgerSession
+
+MAX_BATCH = 1000
+GATHER_SECONDS = 0.002
+"""How long a commit waits for more rows, where the one before had rows of several requests."""
+LEDGER_SECONDS = 1.0
+"""A row that Postgres has not taken by then goes into the journal."""
+JOURNAL_SECONDS = 10.0
+"""A disk that takes longer counts as one that does not answer."""
+WAKE_SECONDS = 0.25
+REFUSING_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Outcome(NamedTuple):
+    """Where a row is now; with `holder` it was not written, because its key has that quote already."""
+
+    recorded: Literal["ledger", "journal"]
+    holder: KeyHolder | None = None
+
+
+def _locked() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """Rows of one request and the lock that it waits for; settled once, by whichever thread is first."""
+
+    entries: list[Entry]
+    done: threading.Lock = field(default_factory=_locked)
+    outcome: list[Outcome] | Exception | None = None
+    following: "_Waiting | None" = None
+
+    def settle(self, outcome: list[Outcome] | Exception) -> None:
+        if self.outcome is None:
+            self.outcome = outcome
+
+    def wake(self) -> None:
+        with suppress(RuntimeError):  # it is awake
+            self.done.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the outcome is there in time."""
+        deadline = time.monotonic() + seconds
+        # In slices: who is to wake it may have left in the very moment in which it was told to.
+        while not self.done.acquire(timeout=min(seconds, WAKE_SECONDS)):
+            if self.outcome is not None:
+                break
+            if time.monotonic() >= deadline:
+                return False
+        if self.outcome is None:
+            return False
+        if self.following is not None:
+            self.following.wake()
+        return True
+
+
+def _wake(settled: list[_Waiting]) -> None:
+    """Wake the first request, which wakes the next: all at once they would contend for the interpreter."""
+    for waiting, following in pairwise(settled):
+        waiting.following = following
+    if settled:
+        settled[0].wake()
+
+
+class Recorder:
+    """Makes rows durable; shared by the request threads of a process. Its threads start with the first row."""
+
+    def __init__(
+        self,
+        database: Database,
+        backlog: Backlog,
+        *,
+        on_database_failure: Callable[[], None] = lambda: None,
+        on_journalled: Callable[[int], None] = lambda rows: None,
+    ) -> None:
+        self._database = database
+        self._backlog = backlog
+        self._on_database_failure = on_database_failure
+        self._on_journalled = on_journalled
+        self._for_ledger: SimpleQueue[_Waiting] = SimpleQueue()
+        self._for_journal: SimpleQueue[_Waiting] = SimpleQueue()
+        self._session = LedgerSession(database)
+        self._starting = threading.Lock()
+        self._is_started = False
+        self._is_committing = False
+        self._journal_failed_at = -math.inf
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether the journal did not take quotes a moment ago."""
+        return time.monotonic() - self._journal_failed_at < REFUSING_SECONDS
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a commit is still under way of which nobody waits for the end any more."""
+        return self._is_committing and self._database.is_away
+
+    def record(self, entries: list[Entry]) -> list[Outcome]:
+        """Return when the rows are durable: all of them in one transaction.
+
+        `QuoteNotRecorded` where neither Postgres nor the disk takes them.
+        """
+        if not self._is_started:
+            self._start()
+        waiting = _Waiting(entries)
+        if self._database.is_away:
+            self._for_journal.put(waiting)
+        else:
+            self._for_ledger.put(waiting)
+            if not waiting.wait(LEDGER_SECONDS):
+                self._open_breaker(f"no answer to a commit within {LEDGER_SECONDS:g} s")
+                self._for_journal.put(waiting)
+            elif isinstance(waiting.outcome, list):
+                return waiting.outcome
+        if waiting.outcome is None and not waiting.wait(JOURNAL_SECONDS):
+            raise QuoteNotRecorded("the quote could not be stored; try again in a few seconds")
+        if isinstance(waiting.outcome, list):
+            return waiting.outcome
+        assert waiting.outcome is not None  # noqa: S101  settled
+        raise waiting.outcome
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._is_started:
+                return
+            for name, work in (("ledger-writer", self._write_ledger), ("journal-writer", self._write_journal)):
+                threading.Thread(target=work, name=name, daemon=True).start()
+            self._is_started = True
+
+    def _open_breaker(self, reason: str) -> None:
+        if not self._database.is_away:
+            _log.warning("quotes go into the journal: %s", reason)
+        self._database.went_away()
+        self._on_database_failure()
+        for waiting in _gathered(self._for_ledger):
+            self._for_journal.put(waiting)
+
+    # --- the thread of the ledger --------------------------------------------------------------------------------
+
+    def _write_ledger(self) -> None:
+        crowd = 0
+        while True:
+            batch = _next_batch(self._for_ledger)
+            if crowd > 1:  # others are on their way: one commit for more of them
+                time.sleep(GATHER_SECONDS)
+                batch += _gathered(self._for_ledger, sum(len(waiting.entries) for waiting in batch))
+            crowd = len(batch)
+            self._is_committing = True
+            try:
+                self._commit(batch)
+            except Exception as error:  # this thread must not end
+                _log.exception("the ledger's writer failed and goes on")
+                for waiting in batch:
+                    waiting.settle(error)
+                _wake(batch)
+            finally:
+                self._is_committing = False
+
+    def _commit(self, batch: list[_Waiting]) -> None:
+        entries = [entry for waiting in batch for entry in waiting.entries]
+        try:
+            holders = self._session.append(entries)
+        except REFUSED as error:
+            if len(batch) == 1:
+                batch[0].settle(error)
+                _wake(batch)
+                return
+            for waiting in batch:  # one of them is to blame, and nothing of the others was written
+                self._commit([waiting])
+        except (psycopg2.Error, DatabaseUnavailable) as error:
+            self._session.close()
+            for waiting in batch:
+                self._for_journal.put(waiting)
+            # The first line: those that follow may hold a row, and no input belongs into a log.
+            self._open_breaker((str(error.__cause__ or error).splitlines() or [type(error).__name__])[0])
+        else:
+            answers = iter(holders)
+            for waiting in batch:
+                waiting.settle([Outcome("ledger", next(answers)) for _ in waiting.entries])
+            _wake(batch)
+
+    # --- the thread of the journal -------------------------------------------------------------------------------
+
+    def _write_journal(self) -> None:
+        while True:
+            batch = _next_batch(self._for_journal)
+            open_ones = [waiting for waiting in batch if waiting.outcome is None]
+            try:
+                holders = iter(self._backlog.append([entry for waiting in open_ones for entry in waiting.entries]))
+            except Exception as error:  # this thread must not end either
+                if not self.is_refusing:  # else it is said already
+                    _log.error("the journal takes no quotes: %s", error, exc_info=not isinstance(error, OSError))
+                self._journal_failed_at = time.monotonic()
+                refusal = QuoteNotRecorded("the quote could not be stored; try again in a few seconds")
+                refusal.__cause__ = error
+                for waiting in open_ones:
+                    waiting.settle(refusal)
+                _wake(open_ones)
+                continue
+            self._journal_failed_at = -math.inf
+            rows = 0
+            for waiting in open_ones:
+                rows += len(waiting.entries)
+                waiting.settle([Outcome("journal", next(holders)) for _ in waiting.entries])
+            _wake(open_ones)
+            self._on_journalled(rows)
+
+
+def _gathered(queue: "SimpleQueue[_Waiting]", rows: int = 0) -> list[_Waiting]:
+    """What waits in a queue, without waiting for more."""
+    found: list[_Waiting] = []
+    while rows < MAX_BATCH:
+        try:
+            waiting = queue.get_nowait()
+        except Empty:
+            break
+        found.append(waiting)
+        rows += len(waiting.entries)
+    return found
+
+
+def _next_batch(queue: "SimpleQueue[_Waiting]") -> list[_Waiting]:
+    """Wait for a request's rows; take the others that have come with them."""
+    first = queue.get()
+    return [first, *_gathered(queue, len(first.entries))]

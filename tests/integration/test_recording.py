@@ -1,0 +1,356 @@
+"""Quotes on their way into the ledger, with a real Postgres that comes and goes."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy.pool import NullPool
+
+from motorisk.domain.policy import PolicyFeatures
+from motorisk.errors import QuoteNotRecorded
+from motorisk.quoting.backlog import Backlog
+from motorisk.quoting.database import Database
+from motorisk.quoting.journal import journal_files
+from motorisk.quoting.ledger import Entry, KeyClaim, Ledger, LedgerSession
+from motorisk.quoting.recorder import Outcome, Recorder
+from motorisk.quoting.rows import input_line
+from motorisk.settings import Settings
+from motorisk.warehouse.tables import quote, quote_key
+
+FEATURES = PolicyFeatures(0.0, 35.0, 0.0, 45.0, 90.0, 45.9)
+
+
+def entry(key: str | None = None, *, question: str = "a", moment: datetime | None = None) -> Entry:
+    quote_id, now = uuid.uuid4(), moment or datetime.now(UTC)
+    line = input_line(quote_id, now, date(2026, 1, 1), FEATURES, str(quote_id))
+    claim = None if key is None else KeyClaim("tess", key, question * 64, quote_id, now)
+    return Entry(line, claim)
+
+
+def name(row: Entry) -> str:
+    return row.line.split("\t")[0]
+
+
+@pytest.fixture
+def database(settings: Settings) -> Database:
+    """Reached already."""
+    found = Database(settings)
+    with found.probe():
+        found.came_back()
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def backlog(folder: Path) -> Backlog:
+    return Backlog(folder)
+
+
+@pytest.fixture
+def recorder(database: Database, backlog: Backlog) -> Recorder:
+    return Recorder(database, backlog)
+
+
+@pytest.fixture
+def session(database: Database) -> LedgerSession:
+    return LedgerSession(database)
+
+
+def stored(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return [str(found) for found in connection.scalars(select(quote.c.quote_id).order_by(quote.c.quoted_at))]
+
+
+@contextmanager
+def unreachable(engine: Engine) -> Iterator[None]:
+    """Take the database away: end its connections and allow no new ones."""
+    database = engine.url.database
+    maintenance = create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with maintenance.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false"))
+        ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+        connection.execute(ended, {"name": database})
+        try:
+            yield
+        finally:
+            connection.execute(text(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true"))
+            engine.dispose()  # its connections were ended too
+
+
+def record_at_once(recorder: Recorder, rows: list[Entry]) -> list[Outcome]:
+    """Record each row from a thread of its own."""
+    found: dict[str, Outcome] = {}
+    start = threading.Barrier(len(rows))
+
+    def record(row: Entry) -> None:
+        start.wait()
+        (found[name(row)],) = recorder.record([row])
+
+    threads = [threading.Thread(target=record, args=(row,)) for row in rows]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return [found[name(row)] for row in rows]
+
+
+def test_rows_of_many_threads_are_in_the_ledger_when_they_are_answered(recorder: Recorder, warehouse: Engine) -> None:
+    rows = [entry() for _ in range(40)]
+    assert set(record_at_once(recorder, rows)) == {Outcome("ledger")}
+    assert sorted(stored(warehouse)) == sorted(map(name, rows))
+
+
+def test_many_threads_share_commits(recorder: Recorder, warehouse: Engine) -> None:
+    rows = [entry() for _ in range(40)]
+    recorder.record([entry()])
+    record_at_once(recorder, rows)
+    with warehouse.connect() as connection:
+        transactions = connection.scalar(text("SELECT count(DISTINCT xmin::text) FROM motorisk.quote"))
+    assert transactions < 30
+
+
+def test_a_row_that_postgres_refuses_fails_alone(recorder: Recorder, warehouse: Engine) -> None:
+    good = [entry() for _ in range(10)]
+    bad = Entry(entry().line.replace("\tmock\t", "\tnonsense\t"))
+    refused: list[Exception] = []
+
+    def record_bad() -> None:
+        try:
+            recorder.record([bad])
+        except Exception as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=record_bad)
+    thread.start()
+    outcomes = record_at_once(recorder, good)
+    thread.join(30)
+    assert set(outcomes) == {Outcome("ledger")}
+    assert [type(error) for error in refused] == [psycopg2.errors.CheckViolation]
+    assert sorted(stored(warehouse)) == sorted(map(name, good))
+
+
+def test_of_requests_with_the_same_key_one_is_written(
+    recorder: Recorder, database: Database, warehouse: Engine
+) -> None:
+    other = Recorder(database, Backlog(Path("/nonexistent")))
+    rows = [entry("k") for _ in range(16)]
+    halves = [rows[:8], rows[8:]]
+    found: list[Outcome] = []
+    threads = [
+        threading.Thread(target=lambda each=each, half=half: found.extend(record_at_once(each, half)))
+        for each, half in zip((recorder, other), halves, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    (winner,) = stored(warehouse)
+    assert len(found) == 16
+    assert sum(outcome.holder is None for outcome in found) == 1
+    assert {str(outcome.holder.quote_id) for outcome in found if outcome.holder} == {winner}
+
+
+def test_keys_in_any_order_do_not_block_one_another(recorder: Recorder, database: Database, warehouse: Engine) -> None:
+    sessions = [LedgerSession(database), LedgerSession(database)]
+    keys = [str(number) for number in range(50)]
+    failures: list[Exception] = []
+
+    def write(session: LedgerSession, order: list[str]) -> None:
+        try:
+            for _ in range(10):
+                session.append([entry(key) for key in order])
+        except Exception as error:
+            failures.append(error)
+
+    threads = [
+        threading.Thread(target=write, args=(session, order))
+        for session, order in zip(sessions, (keys, keys[::-1]), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert len(stored(warehouse)) == 50
+
+
+def test_while_postgres_is_away_rows_go_into_the_journal_and_later_once_into_the_ledger(
+    recorder: Recorder, backlog: Backlog, session: LedgerSession, database: Database, warehouse: Engine
+) -> None:
+    before, after = entry(), entry()
+    recorder.record([before])
+    session.append([])
+    with unreachable(warehouse):
+        away = [entry() for _ in range(20)]
+        assert set(record_at_once(recorder, away)) == {Outcome("journal")}
+        assert database.is_away
+        assert backlog.pending() == 20
+        start = time.monotonic()
+        late = entry()
+        recorder.record([late])
+        assert time.monotonic() - start < 5  # no connection is tried any more
+    session.close()
+    assert backlog.carry(session) == 21
+    database.came_back()
+    recorder.record([after])
+    assert sorted(stored(warehouse)) == sorted(map(name, [before, *away, late, after]))
+    assert backlog.pending() == 0
+    assert backlog.is_empty
+
+
+def test_the_order_of_the_journal_is_the_order_of_the_ledger(
+    backlog: Backlog, session: LedgerSession, warehouse: Engine
+) -> None:
+    rows = [entry(moment=datetime(2026, 1, 1, tzinfo=UTC)) for _ in range(50)]
+    for row in rows:
+        backlog.append([row])
+    backlog.carry(session)
+    with warehouse.connect() as connection:
+        found = connection.scalars(text("SELECT quote_id::text FROM motorisk.quote ORDER BY ctid")).all()
+    assert list(found) == [name(row) for row in rows]
+
+
+def test_a_crash_while_carrying_over_loses_and_doubles_nothing(
+    backlog: Backlog, session: LedgerSession, warehouse: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [entry(str(number) if number % 2 else None) for number in range(25)]
+    backlog.append(rows)
+    monkeypatch.setattr("motorisk.quoting.backlog.CARRIED_AT_ONCE", 10)
+    merge, calls = session.merge, 0
+
+    def crashing(entries: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise psycopg2.OperationalError("the process was killed here")
+        return merge(entries)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "merge", crashing)
+        with pytest.raises(psycopg2.OperationalError):
+            backlog.carry(session)
+    assert len(stored(warehouse)) == 20
+    assert Backlog(folder).carry(session) == 25
+    assert sorted(stored(warehouse)) == sorted(map(name, rows))
+    with warehouse.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(quote_key)) == 12
+    assert journal_files(folder) == []
+
+
+def test_a_torn_end_is_kept_aside_and_the_rest_is_carried_over(
+    backlog: Backlog, session: LedgerSession, warehouse: Engine, folder: Path, caplog: Any
+) -> None:
+    rows = [entry(), entry()]
+    backlog.append(rows)
+    (path,) = journal_files(folder)
+    with path.open("ab") as file:
+        file.write(b"\x40\0\0\0half a rec")
+    assert backlog.carry(session) == 2
+    assert stored(warehouse) == [name(row) for row in rows]
+    assert path.with_suffix(".torn").read_bytes() == b"\x40\0\0\0half a rec"
+    assert "no crash-free write left" in caplog.text
+    assert journal_files(folder) == []
+
+
+def test_a_journalled_row_that_postgres_refuses_does_not_hold_up_the_others(
+    backlog: Backlog, session: LedgerSession, warehouse: Engine, folder: Path
+) -> None:
+    good = [entry(), entry()]
+    bad = Entry(entry().line.replace("\tmock\t", "\tnonsense\t"))
+    backlog.append([good[0], bad, good[1]])
+    (path,) = journal_files(folder)
+    backlog.carry(session)
+    assert stored(warehouse) == [name(row) for row in good]
+    assert b"nonsense" in path.with_suffix(".refused").read_bytes()
+
+
+def test_what_another_process_left_is_carried_over_by_whoever_is_there(
+    folder: Path, session: LedgerSession, warehouse: Engine
+) -> None:
+    dead, alive = Backlog(folder), Backlog(folder)
+    left = entry()
+    dead.append([left])
+    assert alive.carry(session) == 0  # it is still being written
+    dead._writer.close()  # as the kernel does for a dead process
+    assert alive.pending() == 1
+    assert alive.carry(session) == 1
+    assert stored(warehouse) == [name(left)]
+
+
+def test_keys_in_the_journal_are_known_to_all_processes_of_the_machine(folder: Path) -> None:
+    one, other = Backlog(folder), Backlog(folder)
+    first = entry("k")
+    assert one.append([first, entry(), entry("k")])[0] is None
+    (holder,) = other.append([entry("k")])
+    assert holder is not None
+    assert (str(holder.quote_id), holder.line) == (name(first), first.line)
+    later = entry("k", question="b")
+    assert later.claim is not None
+    assert Backlog(folder).holder(later.claim) == holder
+    assert other.pending() == 2
+
+
+def test_a_journalled_quote_whose_key_the_ledger_has_is_kept_without_it(
+    recorder: Recorder, backlog: Backlog, session: LedgerSession, warehouse: Engine, caplog: Any
+) -> None:
+    known, journalled = entry("k"), entry("k")
+    recorder.record([known])
+    backlog.append([journalled])
+    backlog.carry(session)
+    assert sorted(stored(warehouse)) == sorted([name(known), name(journalled)])
+    with warehouse.connect() as connection:
+        assert str(connection.scalar(select(quote_key.c.quote_id))) == name(known)
+    assert "under a key that the ledger has for another quote" in caplog.text
+
+
+def test_a_database_that_does_not_answer_holds_a_row_up_once(
+    recorder: Recorder, backlog: Backlog, session: LedgerSession, database: Database, warehouse: Engine
+) -> None:
+    recorder.record([entry()])
+    with warehouse.connect() as connection:
+        connection.execute(text("LOCK TABLE motorisk.quote IN ACCESS EXCLUSIVE MODE"))
+        first, second = entry(), entry()
+        assert recorder.record([first]) == [Outcome("journal")]
+        assert recorder.is_stuck
+        start = time.monotonic()
+        assert recorder.record([second]) == [Outcome("journal")]
+        assert time.monotonic() - start < 0.9  # much less than the second that the first one waited
+    deadline = time.monotonic() + 20
+    while recorder.is_stuck:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    backlog.carry(session)
+    assert len(stored(warehouse)) == len(set(stored(warehouse))) == 3
+
+
+def test_where_neither_postgres_nor_the_disk_takes_a_row_it_is_not_answered(
+    database: Database, tmp_path: Path, warehouse: Engine
+) -> None:
+    (tmp_path / "journal").write_text("a file where the folder should be")
+    recorder = Recorder(database, Backlog(tmp_path / "journal"))
+    with unreachable(warehouse):
+        with pytest.raises(QuoteNotRecorded):
+            recorder.record([entry()])
+        assert recorder.is_refusing
+
+
+def test_old_keys_are_forgotten_and_young_ones_are_not(
+    recorder: Recorder, database: Database, warehouse: Engine
+) -> None:
+    recorder.record([entry("old", moment=datetime(2026, 1, 1, tzinfo=UTC))])
+    recorder.record([entry("young")])
+    Ledger(database).forget_old_keys()
+    with warehouse.connect() as connection:
+        assert connection.scalars(select(quote_key.c.key)).all() == ["young"]

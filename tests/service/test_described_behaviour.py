@@ -1,0 +1,40 @@
+"""The service against its own description: Schemathesis asks what the OpenAPI document allows, and what it does not.
+
+`SCHEMATHESIS_EXAMPLES=2000` in the environment asks more.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "350")
+FEWEST_CASES = 2000
+
+# A date before the first tariff and a key that came with another body fit the description, and are refused for
+# what the database holds.
+EXCLUDED = "positive_data_acceptance"
+
+
+def test_no_request_makes_the_service_fail_or_answer_otherwise_than_described(service: Any, tmp_path: Path) -> None:
+    program = Path(sys.executable).parent / "schemathesis"
+    done = subprocess.run(
+        [
+            program, "run", f"{service.url}/openapi.json", "--checks=all", f"--exclude-checks={EXCLUDED}",
+            "--phases=examples,coverage,fuzzing", f"--max-examples={EXAMPLES}", "--workers=2", "--seed=1",
+            "--continue-on-failure", "--suppress-health-check=all", "--no-color",
+        ],
+        cwd=tmp_path,  # it keeps what it found in a folder
+        capture_output=True,
+        text=True,
+        timeout=270,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in service.log.read_text()
+    cases = re.search(r"(\d[\d,]*) generated", done.stdout)
+    assert cases is not None, done.stdout
+    assert int(cases[1].replace(",", "")) >= FEWEST_CASES
+    assert "Operations:       9 selected / 9 total" in done.stdout
