@@ -84,7 +84,7 @@ def test_too_little_capacity_turns_validate_red(
     from motorisk.settings import settings
 
     small = tmp_path / "training.yaml"
-    small.write_text("knots: 2\n")
+    small.write_text("candidates: [rules, gam, trend_gam]\nknots: 2\n")
     monkeypatch.setenv("MOTORISK_TRAINING_CONFIG", str(small))
     settings.cache_clear()
     assert _states(run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0))["validate"] == "failed"
@@ -101,7 +101,7 @@ def test_a_missed_gate_turns_validate_red_and_keeps_the_champion(
 
     run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
     strict = tmp_path / "training.yaml"
-    strict.write_text("gates: {min_accuracy: 0.999}\n")
+    strict.write_text("candidates: [rules, gam, trend_gam]\ngates: {min_accuracy: 0.999}\n")
     monkeypatch.setenv("MOTORISK_TRAINING_CONFIG", str(strict))
     settings.cache_clear()
     failed = run_dag("train_model", as_of="2024-03-31")

@@ -20,7 +20,9 @@ from motorisk.simulation.portfolio import Simulation
 from motorisk.warehouse.tables import alarm, outcome, performance, policy
 
 START = date(2023, 1, 1)
-CONFIGURATION = TrainingConfiguration(gates=GateThresholds(min_accuracy=0.5))
+CONFIGURATION = TrainingConfiguration(
+    candidates=("rules", "gam", "trend_gam"), search_trials=0, gates=GateThresholds(min_accuracy=0.5)
+)
 LAST = date(2024, 7, 31)
 
 

@@ -109,7 +109,7 @@ def test_training_before_any_outcome_says_what_is_missing(world: Engine, setting
 
 
 def test_a_missed_gate_leaves_the_champion_in_place(championed: Engine, settings: Settings) -> None:
-    strict = TrainingConfiguration(gates=GateThresholds(min_accuracy=0.99))
+    strict = CONFIGURATION.model_copy(update={"gates": GateThresholds(min_accuracy=0.99)})
     decision = train(championed, settings, date(2024, 3, 31), strict)
     assert decision.version.state == "rejected"
     with championed.connect() as connection:

@@ -4,8 +4,11 @@ Under gunicorn each worker writes into files of the folder PROMETHEUS_MULTIPROC_
 adds them up; without that folder (tests, one process) the numbers stay in memory.
 """
 
+import logging
 import os
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Concatenate, ParamSpec
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -13,13 +16,37 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from motorisk.quoting.champion import RefreshFailure, ServedModel
 from motorisk.quoting.quote import Quote
 
+P = ParamSpec("P")
+
+_log = logging.getLogger(__name__)
+
 LATENCY_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+def _at_no_cost(
+    measure: "Callable[Concatenate[Measurements, P], None]",
+) -> "Callable[Concatenate[Measurements, P], None]":
+    """Lose a number rather than a request: on a full disk the files of numbers cannot grow."""
+
+    @wraps(measure)
+    def measured(self: "Measurements", /, *arguments: P.args, **options: P.kwargs) -> None:
+        try:
+            measure(self, *arguments, **options)
+        except OSError as error:
+            if not self.is_losing:
+                _log.error("numbers about the service are lost: %s", error)
+            self.is_losing = True
+        else:
+            self.is_losing = False
+
+    return measured
 
 
 class Measurements:
     """Counters, histograms and gauges of one process."""
 
     def __init__(self) -> None:
+        self.is_losing = False
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "motorisk_http_requests",
@@ -74,11 +101,13 @@ class Measurements:
         self._timed = cache(self._latency.labels)
         self._quoted = cache(self._quotes.labels)
 
+    @_at_no_cost
     def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request and its duration."""
         self._answered(route, method, status).inc()
         self._timed(route, method).observe(seconds)
 
+    @_at_no_cost
     def quote_stored(self, quote: Quote) -> None:
         """Count a quote or prediction and the features for which the rules answered."""
         priced = quote.priced
@@ -86,18 +115,22 @@ class Measurements:
         for fallback in quote.fallback:
             self._fallbacks.labels(fallback.feature).inc()
 
+    @_at_no_cost
     def model_swapped(self, model: ServedModel | None) -> None:
         """Tell which version this process serves from now on."""
         self._model.set(model.version.version if model else 0)
 
+    @_at_no_cost
     def refresh_failed(self, reason: RefreshFailure) -> None:
         """Count a failed look into the registry."""
         self._refresh_failures.labels(reason).inc()
 
+    @_at_no_cost
     def database_failed(self) -> None:
         """Count a request or a scrape that Postgres failed."""
         self._database_errors.inc()
 
+    @_at_no_cost
     def rows_journalled(self, rows: int) -> None:
         """Count rows that the journal took."""
         self._journalled.inc(rows)

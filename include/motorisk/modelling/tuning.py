@@ -28,6 +28,8 @@ CHAMPION = "champion"
 """The name by which the champion's way of training competes."""
 HELD_OUT = 0.2
 SEEDS = 5
+MIN_LEARNT = 1100
+"""From fewer policies not even the workshop's network learns whatever the seed: nothing is told of it then."""
 CLEARLY = 2.0
 
 Settings = Mapping[str, int]
@@ -206,15 +208,19 @@ def _unhelpful(result: BacktestResult) -> list[str]:
     return [name for name, losses in result.without_trend.items() if losses.mean() <= result.losses.mean()]
 
 
-def _in_time(snapshot: Snapshot, candidate: Candidate, configuration: TrainingConfiguration) -> tuple[float, float]:
+def _in_time(
+    snapshot: Snapshot, candidate: Candidate, configuration: TrainingConfiguration
+) -> tuple[float, float] | None:
     """Accuracy and certainty on a fifth of the newest months, after learning from the rest of them.
 
-    The least over some seeds: too small a network learns by luck, if at all.
+    The least over some seeds: too small a network learns by luck, if at all. None where there are too few policies.
     """
     newest = snapshot.newest(configuration.window_months)
     # A stream of its own: that of the bare seed may be the one that simulated policies were drawn from.
     unseen = np.random.default_rng([configuration.seed, 1]).random(len(newest)) < HELD_OUT
     learned, part = newest.where(~unseen), newest.where(unseen)
+    if len(learned) < MIN_LEARNT:
+        return None
     observed = risk_classes(part.risk, CLASS_BOUNDS)
     found = []
     for seed in range(configuration.seed, configuration.seed + SEEDS):

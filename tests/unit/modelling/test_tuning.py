@@ -124,7 +124,7 @@ def test_progress_ends_at_all_of_all() -> None:
 
 
 def test_only_yardsticks_that_learn_are_measured_in_their_own_time() -> None:
-    snapshot = history(2, policies=600)
+    snapshot = history(2, policies=750)
     able = enter(snapshot, CANDIDATES["classifier"], configuration())
     unable = enter(snapshot, CANDIDATES["neural_net"], configuration(neurons=1))
     assert able.in_time is not None
@@ -133,6 +133,10 @@ def test_only_yardsticks_that_learn_are_measured_in_their_own_time() -> None:
     assert min(unable.in_time) < 0.7
     assert enter(snapshot, CANDIDATES["gam"], configuration()).in_time is None
     assert enter(snapshot, CANDIDATES["rules"], configuration()).in_time is None
+
+
+def test_too_few_policies_teach_no_network() -> None:
+    assert enter(history(2, policies=600), CANDIDATES["classifier"], configuration()).in_time is None
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
