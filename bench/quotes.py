@@ -104,6 +104,7 @@ def world(policies: int) -> Iterator[World]:
         upgrade(engine)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environment |= {"MOTORISK_HOME": str(folder / "home"), "MOTORISK_DATABASE_URL": url, "MOTORISK_USER": "bench"}
+        environment["MOTORISK_APPROVAL"] = "auto"
         last_month = datetime.now(UTC).date().replace(day=1) - timedelta(days=1)
         for arguments in (["simulate", "--policies", str(policies)], ["train", "--as-of", last_month.isoformat()]):
             command = [sys.executable, "-m", "motorisk", *arguments, "--json"]
