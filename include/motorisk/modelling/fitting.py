@@ -1,6 +1,6 @@
 """Make a model from a snapshot: let candidates compete, fit the best additive one, measure it on unseen policies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,21 +48,9 @@ class TrainedModel:
     evaluation: dict[str, Any]
 
 
-def compete(
-    snapshot: Snapshot,
-    configuration: TrainingConfiguration,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Entry]:
+def compete(snapshot: Snapshot, configuration: TrainingConfiguration) -> list[Entry]:
     """Let the configuration's candidates search their settings and run their backtests, one after the other."""
-    count = len(configuration.candidates)
-    entries = []
-    for number, name in enumerate(configuration.candidates):
-
-        def tell(done: int, total: int, number: int = number) -> None:
-            progress(number * total + done, count * total)
-
-        entries.append(enter(snapshot, CANDIDATES[name], configuration, tell))
-    return entries
+    return [enter(snapshot, CANDIDATES[name], configuration) for name in configuration.candidates]
 
 
 def fit(snapshot: Snapshot, configuration: TrainingConfiguration, entries: Sequence[Entry]) -> TrainedModel:
