@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,27 @@ def offer() -> Callable[..., int]:
             return transitions.validate(connection, registered.version, by="tess").version
 
     return register_and_validate
+
+
+Unreachable = Callable[[Engine], AbstractContextManager[None]]
+
+
+@contextmanager
+def _unreachable(engine: Engine) -> Iterator[None]:
+    name = engine.url.database
+    maintenance = create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with maintenance.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+        connection.execute(ended, {"name": name})
+        try:
+            yield
+        finally:
+            connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+            engine.dispose()  # its connections were ended too
+
+
+@pytest.fixture
+def unreachable() -> Unreachable:
+    """Take a database away: end its connections and allow no new ones."""
+    return _unreachable

@@ -3,16 +3,13 @@
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
-from sqlalchemy import Engine, create_engine, func, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, func, select, text
 
 from motorisk.domain.policy import PolicyFeatures
 from motorisk.errors import QuoteNotRecorded
@@ -71,22 +68,6 @@ def session(database: Database) -> LedgerSession:
 def stored(engine: Engine) -> list[str]:
     with engine.connect() as connection:
         return [str(found) for found in connection.scalars(select(quote.c.quote_id).order_by(quote.c.quoted_at))]
-
-
-@contextmanager
-def unreachable(engine: Engine) -> Iterator[None]:
-    """Take the database away: end its connections and allow no new ones."""
-    database = engine.url.database
-    maintenance = create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with maintenance.connect() as connection:
-        connection.execute(text(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false"))
-        ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-        connection.execute(ended, {"name": database})
-        try:
-            yield
-        finally:
-            connection.execute(text(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true"))
-            engine.dispose()  # its connections were ended too
 
 
 def record_at_once(recorder: Recorder, rows: list[Entry]) -> list[Outcome]:
@@ -187,7 +168,12 @@ def test_keys_in_any_order_do_not_block_one_another(recorder: Recorder, database
 
 
 def test_while_postgres_is_away_rows_go_into_the_journal_and_later_once_into_the_ledger(
-    recorder: Recorder, backlog: Backlog, session: LedgerSession, database: Database, warehouse: Engine
+    recorder: Recorder,
+    backlog: Backlog,
+    session: LedgerSession,
+    database: Database,
+    warehouse: Engine,
+    unreachable: Any,
 ) -> None:
     before, after = entry(), entry()
     recorder.record([before])
@@ -336,7 +322,10 @@ def test_a_database_that_does_not_answer_holds_a_row_up_once(
 
 
 def test_where_neither_postgres_nor_the_disk_takes_a_row_it_is_not_answered(
-    database: Database, tmp_path: Path, warehouse: Engine
+    database: Database,
+    tmp_path: Path,
+    warehouse: Engine,
+    unreachable: Any,
 ) -> None:
     (tmp_path / "journal").write_text("a file where the folder should be")
     recorder = Recorder(database, Backlog(tmp_path / "journal"))

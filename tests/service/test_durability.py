@@ -4,35 +4,16 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine, create_engine, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, select, text
 
 from motorisk.warehouse.tables import quote
 
 JsonObject = dict[str, Any]
-
-
-@contextmanager
-def unreachable(engine: Engine) -> Iterator[None]:
-    """Take the database away: end its connections and allow no new ones."""
-    name = engine.url.database
-    maintenance = create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with maintenance.connect() as connection:
-        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-        connection.execute(ended, {"name": name})
-        try:
-            yield
-        finally:
-            connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-            engine.dispose()  # its connections were ended too
 
 
 def ledger(engine: Engine) -> list[str]:
@@ -49,7 +30,11 @@ def wait_until_ready(service: Any) -> None:
 
 
 def test_while_the_database_is_away_quotes_are_answered_and_are_in_the_ledger_afterwards(
-    warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
+    warehouse: Engine,
+    approve: Any,
+    start_service: Any,
+    body: JsonObject,
+    unreachable: Any,
 ) -> None:
     version = approve(warehouse)
     service = start_service()
@@ -86,7 +71,11 @@ def test_while_the_database_is_away_quotes_are_answered_and_are_in_the_ledger_af
 
 
 def test_no_quote_waits_for_a_database_that_is_away(
-    warehouse: Engine, approve: Any, start_app: Any, body: JsonObject
+    warehouse: Engine,
+    approve: Any,
+    start_app: Any,
+    body: JsonObject,
+    unreachable: Any,
 ) -> None:
     approve(warehouse)
     client = start_app()
@@ -100,7 +89,11 @@ def test_no_quote_waits_for_a_database_that_is_away(
 
 
 def test_what_a_killed_service_journalled_is_carried_over_by_the_next(
-    warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
+    warehouse: Engine,
+    approve: Any,
+    start_service: Any,
+    body: JsonObject,
+    unreachable: Any,
 ) -> None:
     version = approve(warehouse)
     service = start_service()
@@ -117,7 +110,11 @@ def test_what_a_killed_service_journalled_is_carried_over_by_the_next(
 
 
 def test_a_service_that_starts_without_its_database_quotes_from_its_cache(
-    warehouse: Engine, approve: Any, start_app: Any, body: JsonObject
+    warehouse: Engine,
+    approve: Any,
+    start_app: Any,
+    body: JsonObject,
+    unreachable: Any,
 ) -> None:
     version = approve(warehouse)
     usual = start_app().post("/v1/quotes", json=body | {"effective_date": "2026-05-01"}).json
@@ -140,7 +137,14 @@ def test_a_service_that_starts_without_its_database_quotes_from_its_cache(
 
 @pytest.mark.parametrize("damage", ["plan", "plan gone", "serving", "no json"])
 def test_a_cache_that_is_not_as_it_was_written_is_not_served(
-    warehouse: Engine, approve: Any, start_app: Any, body: JsonObject, settings: Any, caplog: Any, damage: str
+    warehouse: Engine,
+    approve: Any,
+    start_app: Any,
+    body: JsonObject,
+    settings: Any,
+    caplog: Any,
+    damage: str,
+    unreachable: Any,
 ) -> None:
     approve(warehouse)
     start_app()
@@ -161,7 +165,12 @@ def test_a_cache_that_is_not_as_it_was_written_is_not_served(
 
 
 def test_a_withdrawn_champion_is_not_served_from_the_cache(
-    warehouse: Engine, approve: Any, start_app: Any, body: JsonObject, settings: Any
+    warehouse: Engine,
+    approve: Any,
+    start_app: Any,
+    body: JsonObject,
+    settings: Any,
+    unreachable: Any,
 ) -> None:
     approve(warehouse)
     start_app()
@@ -174,7 +183,11 @@ def test_a_withdrawn_champion_is_not_served_from_the_cache(
 
 
 def test_a_full_disk_turns_quotes_into_503_and_what_was_answered_is_kept(
-    warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
+    warehouse: Engine,
+    approve: Any,
+    start_service: Any,
+    body: JsonObject,
+    unreachable: Any,
 ) -> None:
     version = approve(warehouse)
     service = start_service()
