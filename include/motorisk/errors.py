@@ -94,6 +94,13 @@ class ScoringIncomplete(MotoriskError):
     title = "Scoring incomplete"
 
 
+class ScoringSuperseded(MotoriskError):
+    """Another run scores the date now, or has published it; this one must not touch it any more."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Scoring superseded"
+
+
 class DatabaseUnavailable(MotoriskError):
     """Postgres cannot be reached. Trying again may help."""
 
