@@ -94,6 +94,10 @@ class ScoringIncomplete(MotoriskError):
     title = "Scoring incomplete"
 
 
+class ScoringRefuted(ScoringIncomplete):
+    """All partitions are scored, but what they wrote is not what the portfolio asks for: only a new run helps."""
+
+
 class ScoringSuperseded(MotoriskError):
     """Another run scores the date now, or has published it; this one must not touch it any more."""
 

@@ -84,7 +84,8 @@ def plan_scoring(
         version = version_for(connection, as_of, choice)
         tariff = in_force(tariffs(connection), as_of)
         if not _resumable(connection, as_of, version, tariff):
-            _discard(connection, as_of)
+            for run_id in connection.scalars(select(score_plan.c.run_id).where(score_plan.c.as_of == as_of)).all():
+                discard_run(connection, as_of, run_id)
             bounds, estimated = _ranges(connection, as_of, partition_rows, partitions)
             _begin(connection, as_of, version, tariff, bounds, estimated)
         return _read(connection, as_of)
@@ -97,12 +98,10 @@ def _resumable(connection: Connection, as_of: date, version: int, tariff: Tariff
     return connection.scalar(found) is not None
 
 
-def _discard(connection: Connection, as_of: date) -> None:
-    """Drop an unfinished plan with all that was written for it; waits for partitions that are being written."""
-    for run_id in connection.scalars(
-        delete(score_plan).where(score_plan.c.as_of == as_of).returning(score_plan.c.run_id)
-    ):
-        connection.execute(text(f"DROP TABLE IF EXISTS motorisk.{work_table(as_of, run_id)}"))
+def discard_run(connection: Connection, as_of: date, run_id: int) -> None:
+    """Give a run up with all that was written for it; waits for partitions that are being written."""
+    connection.execute(delete(score_plan).where(score_plan.c.run_id == run_id))
+    connection.execute(text(f"DROP TABLE IF EXISTS motorisk.{work_table(as_of, run_id)}"))
 
 
 def _ranges(connection: Connection, as_of: date, partition_rows: int, partitions: int | None) -> tuple[list[str], int]:

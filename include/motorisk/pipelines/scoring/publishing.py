@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, text
 
-from motorisk.errors import InvalidData, ScoringIncomplete, ScoringSuperseded
-from motorisk.pipelines.scoring.planning import work_table
+from motorisk.errors import InvalidData, ScoringIncomplete, ScoringRefuted, ScoringSuperseded
+from motorisk.pipelines.scoring.planning import discard_run, work_table
 from motorisk.warehouse.tables import policy, score_part, score_plan, score_quarantine, score_run
 
 MAX_QUARANTINED_SHARE = 0.01
@@ -50,10 +50,20 @@ def publish_scores(
 ) -> ScoreRun:
     """Replace a date's scores by those of a run, in one transaction; a failure leaves the earlier ones.
 
-    Publishing again returns what was published. Raises `ScoringIncomplete` where partitions are missing or counts or
-    sums disagree, `InvalidData` where too large a share of the portfolio is in quarantine, and `ScoringSuperseded`
-    where another run has taken the date over.
+    Publishing again returns what was published. Raises `ScoringIncomplete` where partitions are missing,
+    `ScoringRefuted` where counts or sums disagree, `InvalidData` where too large a share of the portfolio is in
+    quarantine, and `ScoringSuperseded` where another run has taken the date over. Scores that fail a check are given
+    up, so that the next run begins anew; with partitions missing it goes on.
     """
+    try:
+        return _publish(engine, as_of, run_id, max_quarantined_share)
+    except (ScoringRefuted, InvalidData):
+        with engine.begin() as connection:
+            discard_run(connection, as_of, run_id)
+        raise
+
+
+def _publish(engine: Engine, as_of: date, run_id: int, max_quarantined_share: float) -> ScoreRun:
     with engine.begin() as connection:
         plan = connection.execute(
             select(score_plan).where(score_plan.c.run_id == run_id).with_for_update()
@@ -116,14 +126,14 @@ def _check(connection: Connection, as_of: date, run_id: int, totals: dict[str, i
     written = connection.execute(text(_WRITTEN.format(table=work_table(as_of, run_id)))).one()
     for name, found in written._mapping.items():
         if found != totals[name]:
-            raise ScoringIncomplete(
+            raise ScoringRefuted(
                 f"{name} of the scores of {as_of} is {found}, their partitions say {totals[name]}: "
                 "the earlier scores stay"
             )
     expected = portfolio_size(connection, as_of)
     rows, quarantined = totals["rows"], totals["quarantined"]
     if rows + quarantined != expected:
-        raise ScoringIncomplete(
+        raise ScoringRefuted(
             f"{expected} policies are in force on {as_of}, {rows} were scored and {quarantined} quarantined: policies "
             "changed meanwhile. The earlier scores stay"
         )
