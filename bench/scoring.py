@@ -4,9 +4,9 @@
 
 Starts a PostgreSQL of its own in a temporary folder, fills it with policies, trains a champion and measures in rounds,
 each of which takes every way in turn, so that whatever else the machine does hits all of them alike. Figures are
-medians over the rounds; ratios are medians of each round's ratio to the floor of the same round. The floor is psql copying the
-input columns out, and ready-made rows of the output in, with nothing else done; of CSV and binary the faster is taken
-each time. `pip install adbc-driver-postgresql` adds its rows to the table.
+medians over the rounds; ratios are medians of each round's ratio to the floor of the same round. The floor is psql
+copying the input columns out, and ready-made rows of the output in, with nothing else done; of CSV and binary the
+faster is taken each time. `pip install adbc-driver-postgresql` adds its rows to the table.
 """
 
 import argparse

@@ -9,7 +9,8 @@ sample, in a second or so); `score_partition` prices a range, on any worker; `pu
 the partitions and the portfolio, and replaces the date's scores in one transaction. Version: the one approved for the
 date, so that a backfill (`airflow backfill create --dag-id score_portfolio --from-date … --to-date …`) prices past
 dates as they were priced then; with `"with_champion": true` in the run's configuration (`--dag-run-conf`), today's
-champion. Tariff: the one in force on the date.
+champion. Tariff: the one in force on the date. `summarise` shows the result to people: in its log and in
+`MOTORISK_HOME/reports/scores/<as-of date>/summary.md`.
 
 **If it is red** the date's earlier scores are still published. *No champion*: approve a version, then clear the run.
 *Scoring refuted*: policies changed under the run, or somebody changed its scores; clear the run, it begins anew.
@@ -73,5 +74,14 @@ with DAG(
         }
         return published
 
+    @task
+    def summarise(published: dict[str, Any]) -> str:
+        """Counts, premiums against the run before, biggest movers: in the log and in a file, whose path is returned."""
+        from motorisk_airflow.scoring import summarise_run
+
+        return summarise_run(published)
+
     planned: Any = plan()
-    score_partition.expand(part=planned["missing"]) >> publish(planned["run"])
+    published: Any = publish(planned["run"])
+    score_partition.expand(part=planned["missing"]) >> published
+    summarise(published)

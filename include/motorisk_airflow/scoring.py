@@ -63,3 +63,22 @@ def publish_run(run: dict[str, Any]) -> dict[str, Any]:
         LOG.warning("%s policies cannot be priced: see motorisk.score_quarantine", f"{published.quarantined:,}")
     LOG.info("Published %s scores as of %s", f"{published.rows:,}", as_of)
     return asdict(published) | {"as_of": run["as_of"], "net_total": str(published.net_total)}
+
+
+def summarise_run(published: dict[str, Any]) -> str:
+    """Write a published run's summary to the log and beside the other reports; return the file's path."""
+    from motorisk.pipelines.folders import score_reports
+    from motorisk.pipelines.scoring.summary import as_markdown, summarise_scores
+    from motorisk.settings import settings
+    from motorisk_airflow.opening import warehouse
+    from motorisk_airflow.runs import LOG
+
+    as_of = date.fromisoformat(published["as_of"])
+    with warehouse().connect() as connection:
+        content = as_markdown(summarise_scores(connection, as_of))
+    for line in content.splitlines():
+        LOG.info("%s", line)
+    file = score_reports(settings(), as_of) / "summary.md"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    return str(file)

@@ -55,7 +55,7 @@ def test_a_night_trains_approves_scores_and_reports_drift(run_dag: RunDag, world
     assert {"version": champion.version, "as_of": LAST_DAY_OF_MONTH_0} in _asset_events("motorisk_champion")
 
     scored = run_dag("score_portfolio", as_of="2024-03-31")
-    assert _states(scored) == dict.fromkeys(["plan", "score_partition", "publish"], "success")
+    assert _states(scored) == dict.fromkeys(["plan", "score_partition", "publish", "summarise"], "success")
     with world.connect() as connection:
         rows = connection.scalar(select(func.count()).select_from(score).where(score.c.as_of == date(2024, 3, 31)))
         assert rows == connection.scalar(select(score_run.c.rows)) == 1800

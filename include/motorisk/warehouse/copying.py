@@ -26,12 +26,14 @@ def _cursor(connection: Connection) -> psycopg2.extensions.cursor:
 
 
 @contextmanager
-def _lost_connections_named(cursor: psycopg2.extensions.cursor) -> Iterator[None]:
+def _lost_connections_named(connection: Connection, cursor: psycopg2.extensions.cursor) -> Iterator[None]:
     """Raise `DatabaseUnavailable` where the server went away in the middle of a copy: trying again may help."""
     try:
         yield
-    except (psycopg2.InterfaceError, psycopg2.DatabaseError) as error:
+    # The driver's last words on a connection that breaks in the middle of a copy vary; SystemError is one of them.
+    except (psycopg2.InterfaceError, psycopg2.DatabaseError, SystemError) as error:
         if cursor.connection.closed:
+            connection.invalidate(error)  # SQLAlchemy does not see it, and would fail to roll back
             reason = " ".join(str(error).split())
             raise DatabaseUnavailable(f"the connection was lost during a copy: {reason}") from error
         raise
@@ -46,7 +48,7 @@ def copy_in(connection: Connection, table: str, columns: Sequence[str], file: IO
     command = sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')").format(
         sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    with closing(_cursor(connection)) as cursor, _lost_connections_named(cursor):
+    with closing(_cursor(connection)) as cursor, _lost_connections_named(connection, cursor):
         cursor.copy_expert(command, file, _CHUNK_BYTES)
         return cursor.rowcount
 
@@ -62,6 +64,6 @@ def copy_out(
         # COPY takes no parameters, hence the driver puts them in, quoted.
         selection = cursor.mogrify(query, parameters).decode()
         command = sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')").format(sql.SQL(selection))
-        with _lost_connections_named(cursor):
+        with _lost_connections_named(connection, cursor):
             cursor.copy_expert(command, file, _CHUNK_BYTES)
         return cursor.rowcount
