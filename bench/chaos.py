@@ -113,9 +113,10 @@ def _kill(processes: list[psutil.Process]) -> None:
 
 def _watch(world: World, seen: Counter[tuple[int, int]], done: threading.Event) -> None:
     while not done.wait(0.3):
-        with contextlib.suppress(DBAPIError, DriverError):
-            with create_engine(world.address, poolclass=NullPool).connect() as connection:
-                seen[tuple(connection.execute(text(SEEN)).one())] += 1
+        engine = create_engine(world.address, poolclass=NullPool)
+        with contextlib.suppress(DBAPIError, DriverError), engine.connect() as connection:
+            count, versions = connection.execute(text(SEEN)).one()
+            seen[count, versions] += 1
 
 
 def main() -> int:

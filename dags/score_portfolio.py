@@ -45,14 +45,16 @@ with DAG(
     tags=["motorisk", "score"],
 ):
 
-    @task(multiple_outputs=True)
-    def plan() -> dict[str, Any]:
-        """Fix version, tariff and ranges; return the run and the partitions that are missing."""
+    @task
+    def plan() -> list[dict[str, Any]]:
+        """Fix version, tariff and ranges; return the partitions that are missing, and beside them the run."""
         from motorisk_airflow.scoring import plan_run
 
         context = get_current_context()
         params = context["params"]
-        return plan_run(as_of(context), with_champion=params["with_champion"], partitions=params["partitions"])
+        planned = plan_run(as_of(context), with_champion=params["with_champion"], partitions=params["partitions"])
+        context["ti"].xcom_push("run", planned["run"])
+        return planned["missing"]
 
     @task(map_index_template="{{ label }}", max_active_tis_per_dag=16)
     def score_partition(part: dict[str, Any]) -> int:
@@ -83,5 +85,5 @@ with DAG(
 
     planned: Any = plan()
     published: Any = publish(planned["run"])
-    score_partition.expand(part=planned["missing"]) >> published
+    score_partition.expand(part=planned) >> published
     summarise(published)

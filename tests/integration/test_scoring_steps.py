@@ -129,7 +129,7 @@ def test_publishing_waits_for_what_is_missing_and_publishes_once(offered: Engine
     ("change", "message"),
     [
         ("DELETE FROM motorisk.{table} WHERE policy_id = (SELECT min(policy_id) FROM motorisk.{table})", "rows of the"),
-        ("UPDATE motorisk.{table} SET net = net + 0.01, gross = gross + 0.01", "net_cents of the"),
+        ("UPDATE motorisk.{table} SET net = net + 0.01, gross = gross + 0.01", "gross_cents of the"),
         ("UPDATE motorisk.{table} SET p_low = p_low - 1, p_medium = p_medium + 1", "p_low of the"),
     ],
 )

@@ -169,7 +169,7 @@ score_part = Table(
     Column("by_predictor", JSONB(none_as_null=True)),
     Column("by_class", JSONB(none_as_null=True)),
     Column("net_cents", BigInteger),
-    Column("tax_cents", BigInteger),
+    Column("gross_cents", BigInteger),
     Column("p_low", BigInteger),
     Column("p_high", BigInteger),
     Column("seconds", Double),

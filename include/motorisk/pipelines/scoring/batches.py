@@ -36,7 +36,7 @@ class Totals:
     by_predictor: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(PREDICTORS, 0)))
     by_class: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(_CLASSES, 0)))
     net_cents: int = 0
-    tax_cents: int = 0
+    gross_cents: int = 0
     p_low: int = 0
     p_high: int = 0
 
@@ -46,7 +46,7 @@ class Totals:
         self.by_predictor.update(other.by_predictor)
         self.by_class.update(other.by_class)
         self.net_cents += other.net_cents
-        self.tax_cents += other.tax_cents
+        self.gross_cents += other.gross_cents
         self.p_low += other.p_low
         self.p_high += other.p_high
 
@@ -152,7 +152,7 @@ def score_batch(plan: RatingPlan, tariff: Tariff, policies: pa.RecordBatch) -> S
         by_predictor=_count(PREDICTORS, predictors),
         by_class=_count(_CLASSES, assessments.classes),
         net_cents=int(money.net.sum()),
-        tax_cents=int(money.insurance_tax.sum()),
+        gross_cents=int(money.gross.sum()),
         p_low=int(probabilities[:, 0].sum()),
         p_high=int(probabilities[:, -1].sum()),
     )

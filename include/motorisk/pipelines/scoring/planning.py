@@ -23,7 +23,7 @@ MAX_PARTITIONS = 1000
 RESUMABLE_FOR = timedelta(hours=12)
 """An older plan that was never finished is begun anew: too much may have changed since its first partitions."""
 
-_SAMPLED_PAGES = 4000
+_SAMPLED_PAGES = 1000
 _PAGES_A_PARTITION = 100
 _SAMPLE = text(
     """

@@ -14,13 +14,13 @@ from motorisk.warehouse.tables import policy, score_part, score_plan, score_quar
 
 MAX_QUARANTINED_SHARE = 0.01
 
+# Gross is net and tax, and the three probabilities add up to one: the table's own conditions see to the rest.
 _WRITTEN = """
-    SELECT count(*) AS rows, coalesce(sum(net) * 100, 0) AS net_cents,
-        coalesce(sum(insurance_tax) * 100, 0) AS tax_cents, coalesce(sum(p_low), 0) AS p_low,
+    SELECT count(*) AS rows, coalesce(sum(gross) * 100, 0) AS gross_cents, coalesce(sum(p_low), 0) AS p_low,
         coalesce(sum(p_high), 0) AS p_high
     FROM motorisk.{table}
 """
-_SUMS = ("rows", "quarantined", "net_cents", "tax_cents", "p_low", "p_high")
+_SUMS = ("rows", "quarantined", "net_cents", "gross_cents", "p_low", "p_high")
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ CREATE TABLE motorisk.score_part (
     by_class jsonb,
     -- what publishing compares with the table: sums of cents and of probabilities
     net_cents bigint,
-    tax_cents bigint,
+    gross_cents bigint,
     p_low bigint,
     p_high bigint,
     seconds double precision,
