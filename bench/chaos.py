@@ -149,7 +149,7 @@ def main() -> int:
             while killed.total() < arguments.kills:
                 run = world.start()
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    finished += run.wait(random.uniform(0.2, usual)) == 0  # noqa: S311
+                    finished += run.wait(random.uniform(0.5, usual / 2)) == 0  # noqa: S311
                     continue
                 what = random.choice(ENDINGS)  # noqa: S311
                 world.kill(what, run)

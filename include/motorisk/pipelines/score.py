@@ -4,6 +4,8 @@ Airflow runs the same three steps as tasks of their own (`dags/score_portfolio.p
 """
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
@@ -60,11 +62,23 @@ def _side_by_side(workers: int) -> Callable[[Engine, list[Part], Callable[[int],
     def work(engine: Engine, parts: list[Part], tell: Callable[[int], None]) -> Iterator[int]:
         url = engine.url.render_as_string(hide_password=False)
         # Not forked: connections must not be shared.
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_end_with_parent) as pool:
             for done in as_completed([pool.submit(_score_there, url, part) for part in parts]):
                 yield done.result()
 
     return work
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the command is killed; by itself it would wait for work for ever."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, name="watch parent", daemon=True).start()
 
 
 def _score_there(url: str, part: Part) -> int:
