@@ -21,6 +21,7 @@ from motorisk.pipelines.folders import snapshots
 from motorisk.pipelines.performance import report_performance
 from motorisk.pipelines.score import score_portfolio
 from motorisk.pipelines.scoring import publishing
+from motorisk.pipelines.scoring.versions import Choice
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.pipelines.train import train
 from motorisk.quoting.pricing import Pricer
@@ -223,7 +224,7 @@ def test_scoring_needs_a_champion_and_a_portfolio(world: Engine, settings: Setti
         score_portfolio(world, END_OF_MONTH_0)
     train(world, settings, END_OF_MONTH_0, CONFIGURATION)
     with pytest.raises(NotEnoughData, match="no policy is in force on 2020-01-01"):
-        score_portfolio(world, date(2020, 1, 1))
+        score_portfolio(world, date(2020, 1, 1), choice=Choice.WITH_CHAMPION)
 
 
 def test_premiums_are_plausible_money(championed: Engine) -> None:
