@@ -253,6 +253,18 @@ def test_an_older_plan_or_one_for_another_version_gives_way(offered: Engine, off
     assert tables == [work_table(DAY, third.run_id)]
 
 
+def test_a_run_never_mixes_two_tariffs(offered: Engine) -> None:
+    first = plan_scoring(offered, DAY, partitions=2)
+    score_partition(offered, first.missing[0])
+    with offered.begin() as connection:
+        connection.execute(text("UPDATE motorisk.tariff SET base_premium = 700"))
+    with pytest.raises(ScoringSuperseded, match="tariff standard was changed since"):
+        score_partition(offered, first.missing[1])
+    run = score_portfolio(offered, DAY)
+    assert run.run_id != first.run_id
+    assert min(row[-3] for row in _rows(offered)) >= 490  # 700 at the factor of the lowest class
+
+
 def test_two_runs_at_once_share_the_work_and_publish_the_same(offered: Engine) -> None:
     with ThreadPoolExecutor(2) as pool:
         runs = list(pool.map(lambda _: score_portfolio(offered, DAY, partitions=5), range(2)))

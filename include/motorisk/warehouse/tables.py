@@ -152,6 +152,7 @@ score_plan = Table(
     Column("run_id", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("tariff", Text, nullable=False),
+    Column("prices", Text, nullable=False),
     Column("planned_at", DateTime(timezone=True), nullable=False),
     schema="motorisk",
 )

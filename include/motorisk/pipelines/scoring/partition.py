@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from motorisk.errors import ScoringSuperseded
 from motorisk.pipelines.scoring.batches import OUTPUT_COLUMNS, Impossible, Totals, parse, score_batch
-from motorisk.pipelines.scoring.planning import Part, work_table
+from motorisk.pipelines.scoring.planning import Part, prices, work_table
 from motorisk.registry.tariffs import tariffs
 from motorisk.registry.versions import load_plan
 from motorisk.warehouse.arrow import FEATURE_COLUMNS
@@ -38,7 +38,8 @@ def score_partition(engine: Engine, part: Part, progress: Callable[[int, int], N
     """Score one range of a plan; return how many policies have scores now. Nothing happens where it is done already.
 
     Who comes second waits for the first and finds the work done. Raises `ScoringSuperseded` where the plan was given
-    up or published, `DatabaseUnavailable` where the connection is lost: then nothing of the partition stays.
+    up or published or its tariff was changed, `DatabaseUnavailable` where the connection is lost: then nothing of the
+    partition stays.
     """
     start = time.monotonic()
     with engine.begin() as connection:
@@ -54,6 +55,8 @@ def score_partition(engine: Engine, part: Part, progress: Callable[[int, int], N
             return int(row.rows)
         plan = load_plan(connection, found.version)
         tariff = next(tariff for tariff in tariffs(connection) if tariff.name == found.tariff)
+        if prices(tariff) != found.prices:
+            raise ScoringSuperseded(f"tariff {tariff.name} was changed since run {part.run_id} was planned: score anew")
         totals, impossible = Totals(), list[Impossible]()
         table = f"motorisk.{work_table(part.as_of, part.run_id)}"
         bounds = {"as_of": part.as_of, "low": part.low, "high": part.high}

@@ -64,6 +64,12 @@ def work_table(as_of: date, run_id: int) -> str:
     return f"score_{as_of:%Y%m%d}_{run_id}"
 
 
+def prices(tariff: Tariff) -> str:
+    """A tariff's figures as one text, to tell whether somebody changed them."""
+    factors = " ".join(f"{name}={factor}" for name, factor in tariff.factors.items())
+    return f"base={tariff.base_premium} {factors} tax={tariff.tax_rate}"
+
+
 def plan_scoring(
     engine: Engine,
     as_of: date,
@@ -93,7 +99,8 @@ def plan_scoring(
 
 def _resumable(connection: Connection, as_of: date, version: int, tariff: Tariff) -> bool:
     young = score_plan.c.planned_at > func.clock_timestamp() - RESUMABLE_FOR
-    same = (score_plan.c.version == version) & (score_plan.c.tariff == tariff.name)
+    same_tariff = (score_plan.c.tariff == tariff.name) & (score_plan.c.prices == prices(tariff))
+    same = (score_plan.c.version == version) & same_tariff
     found = select(score_plan.c.run_id).where(score_plan.c.as_of == as_of, same, young)
     return connection.scalar(found) is not None
 
@@ -119,13 +126,14 @@ def _ranges(connection: Connection, as_of: date, partition_rows: int, partitions
     count = partitions or min(MAX_PARTITIONS, -(-estimated // partition_rows))
     positions = (len(sample) * part // count for part in range(1, count))
     # The first policy of the sample needs no bound below it, and a small portfolio has fewer policies than partitions.
-    return sorted({sample[position] for position in positions if position}), estimated
+    # In the order of the sample, which is that of the database's collation.
+    return list(dict.fromkeys(sample[position] for position in positions if position)), estimated
 
 
 def _begin(
     connection: Connection, as_of: date, version: int, tariff: Tariff, bounds: list[str], estimated: int
 ) -> None:
-    values = {"as_of": as_of, "version": version, "tariff": tariff.name}
+    values = {"as_of": as_of, "version": version, "tariff": tariff.name, "prices": prices(tariff)}
     run_id = connection.execute(insert(score_plan).returning(score_plan.c.run_id), values).scalar_one()
     table = f"motorisk.{work_table(as_of, run_id)}"
     connection.execute(text(f"CREATE TABLE {table} (LIKE motorisk.score INCLUDING ALL)"))

@@ -121,6 +121,8 @@ CREATE TABLE motorisk.score_plan (
     run_id bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     version integer NOT NULL REFERENCES motorisk.model_version,
     tariff text NOT NULL REFERENCES motorisk.tariff,
+    -- the tariff's figures when the plan was made: a run never mixes two
+    prices text NOT NULL,
     planned_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
