@@ -113,6 +113,17 @@ class ScoringIncomplete(MotoriskError):
     title = "Scoring incomplete"
 
 
+class ScoringRefuted(ScoringIncomplete):
+    """All partitions are scored, but what they wrote is not what the portfolio asks for: only a new run helps."""
+
+
+class ScoringSuperseded(MotoriskError):
+    """Another run scores the date now, or has published it; this one must not touch it any more."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Scoring superseded"
+
+
 class DatabaseUnavailable(MotoriskError):
     """Postgres cannot be reached. Trying again may help."""
 

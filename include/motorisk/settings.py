@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     drift_min_rows: int = Field(
         default=300, ge=1, description="Fewest policies a month needs to be compared with the reference"
     )
+    score_partition_rows: int = Field(
+        default=1_000_000, ge=1, description="Policies that one scoring task prices, about"
+    )
+    score_max_quarantined: float = Field(
+        default=0.01, ge=0, le=1, description="Largest share of a portfolio that may be impossible to price"
+    )
     quote_host: str = Field(default="127.0.0.1", description="Address that the quote service listens on")
     quote_port: int = Field(default=8000, ge=1, le=65535, description="Port of the quote service")
     quote_workers: int = Field(default=2, ge=1, le=64, description="Worker processes of the quote service")

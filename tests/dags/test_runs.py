@@ -55,7 +55,7 @@ def test_a_night_trains_approves_scores_and_reports_drift(run_dag: RunDag, world
     assert {"version": champion.version, "as_of": LAST_DAY_OF_MONTH_0} in _asset_events("motorisk_champion")
 
     scored = run_dag("score_portfolio", as_of="2024-03-31")
-    assert _states(scored) == {"score": "success"}
+    assert _states(scored) == dict.fromkeys(["plan", "score_partition", "publish", "summarise"], "success")
     with world.connect() as connection:
         rows = connection.scalar(select(func.count()).select_from(score).where(score.c.as_of == date(2024, 3, 31)))
         assert rows == connection.scalar(select(score_run.c.rows)) == 1800
@@ -150,6 +150,35 @@ def test_scoring_without_a_champion_is_red(run_dag: RunDag, world: Engine) -> No
     assert run_dag("score_portfolio", as_of="2024-03-31").state == "failed"
     with world.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(score_run)) == 0
+
+
+def test_scoring_in_partitions_takes_up_what_was_left(run_dag: RunDag, world: Engine) -> None:
+    from motorisk.pipelines.scoring.partition import score_partition
+    from motorisk.pipelines.scoring.planning import plan_scoring
+
+    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+    killed = plan_scoring(world, date(2024, 3, 31), partitions=4)
+    for part in killed.missing[:2]:
+        score_partition(world, part)
+    run = run_dag("score_portfolio", as_of="2024-03-31", partitions=2)
+    mapped = [instance for instance in run.get_task_instances() if instance.task_id == "score_partition"]
+    assert (run.state, len(mapped)) == ("success", 2)
+    with world.connect() as connection:
+        done = connection.execute(select(score_run)).one()
+    assert (done.run_id, done.partitions, done.rows) == (killed.run_id, 4, 1800)
+
+
+def test_a_run_killed_before_it_published_has_only_that_left(run_dag: RunDag, world: Engine) -> None:
+    from motorisk.pipelines.scoring.partition import score_partition
+    from motorisk.pipelines.scoring.planning import plan_scoring
+
+    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+    for part in plan_scoring(world, date(2024, 3, 31), partitions=2).missing:
+        score_partition(world, part)
+    run = run_dag("score_portfolio", as_of="2024-03-31")
+    assert (run.state, _states(run)["score_partition"]) == ("success", "skipped")
+    with world.connect() as connection:
+        assert connection.scalar(select(score_run.c.rows)) == 1800
 
 
 def test_performance_is_empty_handed_until_outcomes_mature(run_dag: RunDag, world: Engine) -> None:

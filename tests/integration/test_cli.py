@@ -116,6 +116,9 @@ def test_people_get_tables(motorisk: Run) -> None:
     assert "Champion: all gates passed." in trained.stdout
     assert "approved" in motorisk("models").stdout
     assert "net premium a year" in motorisk("score", "--as-of", "2023-02-15").stdout
+    again = motorisk("score", "--as-of", "2023-02-16", "--with-champion", "--workers", "2", "--partitions", "3")
+    assert again.returncode == 0, again.stderr
+    assert "since 2023-02-15" in again.stdout
     assert "No outcome" in motorisk("performance", "--as-of", "2023-02-15").stdout
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+from rich.markup import escape
 from rich.table import Table
 
 from motorisk.commands.opening import warehouse
@@ -17,28 +19,51 @@ if TYPE_CHECKING:
     from motorisk.pipelines.performance import MonthlyPerformance, PerformanceReport
 
 
-def score(as_of: AsOfOption, json: JsonOption = False) -> None:
-    """Price every policy in force on a day with the champion and publish the scores at once."""
+def score(
+    as_of: AsOfOption,
+    with_champion: Annotated[
+        bool,
+        typer.Option(
+            "--with-champion/--as-approved",
+            help="Price with the champion of today, or with the version that was approved for the day.",
+        ),
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes side by side.")] = 1,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Steps that are not repeated after a crash; default: by size.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Price every policy in force on a day and publish the scores at once; go on where a killed run was."""
     from motorisk.pipelines.score import score_portfolio
+    from motorisk.pipelines.scoring.summary import figures, mover_rows, summarise_scores
+    from motorisk.pipelines.scoring.versions import Choice
 
     engine = warehouse()
     with progress_bar("Scoring", quiet=json) as progress:
-        run = score_portfolio(engine, as_of, progress)
+        run = score_portfolio(
+            engine,
+            as_of,
+            progress,
+            choice=Choice.WITH_CHAMPION if with_champion else Choice.AS_APPROVED,
+            partition_rows=settings().score_partition_rows,
+            partitions=partitions,
+            workers=workers,
+            max_quarantined_share=settings().score_max_quarantined,
+        )
     if json:
         print_json(run)
         return
-    print_pairs(
-        f"Scores as of {run.as_of}",
-        {
-            "version": run.version,
-            "tariff": run.tariff,
-            "policies": f"{run.rows:,}",
-            **{f"by {name}": f"{count:,}" for name, count in run.by_predictor.items()},
-            **{f"class {name}": f"{count:,}" for name, count in run.by_class.items()},
-            "net premium a year": f"{run.net_total:,.2f} EUR",
-            "seconds": f"{run.seconds:.2f}",
-        },
-    )
+    with engine.connect() as connection:
+        summary = summarise_scores(connection, as_of)
+    print_pairs(f"Scores as of {run.as_of}", {**figures(summary), "seconds": f"{run.seconds:.2f}"})
+    if summary.earlier is not None and summary.earlier.movers:
+        table = Table(title=f"Biggest movers since {summary.earlier.as_of}", title_justify="left")
+        for heading in ("policy", "net premium before", "now", "change", "class"):
+            table.add_column(heading)
+        for row in mover_rows(summary.earlier):
+            table.add_row(*map(escape, row))
+        console.print(table)
 
 
 def drift(as_of: AsOfOption, json: JsonOption = False) -> None:

@@ -19,3 +19,8 @@ def backtests(settings: Settings) -> Path:
 def drift_reports(settings: Settings, as_of: date) -> Path:
     """The drift reports of one as-of date."""
     return settings.home / "reports" / "drift" / as_of.isoformat()
+
+
+def score_reports(settings: Settings, as_of: date) -> Path:
+    """What the scores of one as-of date say to people."""
+    return settings.home / "reports" / "scores" / as_of.isoformat()

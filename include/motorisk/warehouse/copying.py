@@ -3,15 +3,18 @@
 CSV as `COPY` defines it: no header line, an empty field is NULL, a quoted empty field is an empty text, UTF-8.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import IO, Any
 
+import psycopg2
 import psycopg2.extensions
 from psycopg2 import sql
 from sqlalchemy import Connection
 
-_CHUNK_BYTES = 1 << 16
+from motorisk.errors import DatabaseUnavailable
+
+_CHUNK_BYTES = 1 << 20
 
 
 def _cursor(connection: Connection) -> psycopg2.extensions.cursor:
@@ -20,6 +23,20 @@ def _cursor(connection: Connection) -> psycopg2.extensions.cursor:
     driver: Any = connection.connection.driver_connection
     cursor: psycopg2.extensions.cursor = driver.cursor()
     return cursor
+
+
+@contextmanager
+def _lost_connections_named(connection: Connection, cursor: psycopg2.extensions.cursor) -> Iterator[None]:
+    """Raise `DatabaseUnavailable` where the server went away in the middle of a copy: trying again may help."""
+    try:
+        yield
+    # The driver's last words on a connection that breaks in the middle of a copy vary; SystemError is one of them.
+    except (psycopg2.InterfaceError, psycopg2.DatabaseError, SystemError) as error:
+        if cursor.connection.closed:
+            connection.invalidate(error)  # SQLAlchemy does not see it, and would fail to roll back
+            reason = " ".join(str(error).split())
+            raise DatabaseUnavailable(f"the connection was lost during a copy: {reason}") from error
+        raise
 
 
 def copy_in(connection: Connection, table: str, columns: Sequence[str], file: IO[bytes]) -> int:
@@ -31,7 +48,7 @@ def copy_in(connection: Connection, table: str, columns: Sequence[str], file: IO
     command = sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')").format(
         sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    with closing(_cursor(connection)) as cursor:
+    with closing(_cursor(connection)) as cursor, _lost_connections_named(connection, cursor):
         cursor.copy_expert(command, file, _CHUNK_BYTES)
         return cursor.rowcount
 
@@ -47,5 +64,6 @@ def copy_out(
         # COPY takes no parameters, hence the driver puts them in, quoted.
         selection = cursor.mogrify(query, parameters).decode()
         command = sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')").format(sql.SQL(selection))
-        cursor.copy_expert(command, file, _CHUNK_BYTES)
+        with _lost_connections_named(connection, cursor):
+            cursor.copy_expert(command, file, _CHUNK_BYTES)
         return cursor.rowcount

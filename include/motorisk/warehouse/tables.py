@@ -139,6 +139,52 @@ score_run = Table(
     Column("net_total", Numeric(16, 2), nullable=False),
     Column("seconds", Double, nullable=False),
     Column("published_at", DateTime(timezone=True), nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("partitions", Integer, nullable=False),
+    schema="motorisk",
+)
+
+score_plan = Table(
+    "score_plan",
+    metadata,
+    Column("as_of", Date, primary_key=True),
+    Column("run_id", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("tariff", Text, nullable=False),
+    Column("prices", Text, nullable=False),
+    Column("planned_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)
+
+score_part = Table(
+    "score_part",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("low", Text),
+    Column("high", Text),
+    Column("estimated_rows", Integer, nullable=False),
+    Column("rows", Integer),
+    Column("quarantined", Integer),
+    Column("by_predictor", JSONB(none_as_null=True)),
+    Column("by_class", JSONB(none_as_null=True)),
+    Column("net_cents", BigInteger),
+    Column("gross_cents", BigInteger),
+    Column("p_low", BigInteger),
+    Column("p_high", BigInteger),
+    Column("seconds", Double),
+    Column("finished_at", DateTime(timezone=True)),
+    schema="motorisk",
+)
+
+score_quarantine = Table(
+    "score_quarantine",
+    metadata,
+    Column("as_of", Date, primary_key=True),
+    Column("run_id", BigInteger, primary_key=True),
+    Column("policy_id", Text, primary_key=True),
+    Column("reasons", ARRAY(Text), nullable=False),
     schema="motorisk",
 )
 
