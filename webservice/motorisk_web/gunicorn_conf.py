@@ -42,7 +42,7 @@ wsgi_app = "motorisk_web.app:create_app()"
 preload_app = True
 bind = [f"{_host}:{_settings.quote_port}"]
 workers = _settings.quote_workers
-worker_class = "gthread"
+worker_class = "motorisk_web.balanced.BalancedWorker"
 threads = _settings.quote_threads
 # Longer than load balancers keep idle connections, so that they close them, not we under their request.
 keepalive = 75
@@ -92,8 +92,11 @@ def pre_request(worker: Any, req: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Forget the gauges of a worker that is gone; its counters stay."""
+    """Forget the gauges of a worker that is gone, and its connections; its counters stay."""
+    from motorisk_web.balanced import forget
+
     _forget_gauges(worker.pid)
+    forget(worker)
 
 
 def on_exit(server: Any) -> None:

@@ -25,8 +25,9 @@ from motorisk.quoting.database import Database
 from motorisk.quoting.ledger import REFUSED, Entry, KeyHolder, LedgerSession
 
 MAX_BATCH = 1000
-GATHER_SECONDS = 0.002
-"""How long a commit waits for more rows, where the one before had rows of several requests."""
+GATHER_SECONDS = 0.01
+"""How long a commit waits at most until it has rows of as many requests as the one before."""
+GATHER_STEP = 0.001
 LEDGER_SECONDS = 1.0
 """A row that Postgres has not taken by then goes into the journal."""
 JOURNAL_SECONDS = 10.0
@@ -171,7 +172,7 @@ class Recorder:
         while True:
             batch = _next_batch(self._for_ledger)
             if crowd > 1:  # others are on their way: one commit for more of them
-                time.sleep(GATHER_SECONDS)
+                self._await_others(crowd - len(batch))
                 batch += _gathered(self._for_ledger, sum(len(waiting.entries) for waiting in batch))
             crowd = len(batch)
             self._is_committing = True
@@ -184,6 +185,11 @@ class Recorder:
                 _wake(batch)
             finally:
                 self._is_committing = False
+
+    def _await_others(self, missing: int) -> None:
+        until = time.monotonic() + GATHER_SECONDS
+        while self._for_ledger.qsize() < missing and time.monotonic() < until:
+            time.sleep(GATHER_STEP)
 
     def _commit(self, batch: list[_Waiting]) -> None:
         entries = [entry for waiting in batch for entry in waiting.entries]
