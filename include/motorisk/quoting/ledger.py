@@ -203,4 +203,5 @@ def priced_quote_of(row: Row[Any]) -> PricedQuote:
         expected_risk=row.expected_risk,
         probabilities=ClassProbabilities(row.p_low, row.p_medium, row.p_high),
         premium=Premium(net=row.net, insurance_tax=row.insurance_tax, gross=row.gross),
+        client=row.client,
     )
