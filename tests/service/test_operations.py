@@ -89,7 +89,7 @@ def test_metrics_name_the_route_and_never_the_address(client: httpx.Client) -> N
     assert 'route="(none)",status="404"' in text
     assert 'route="/v1/quotes/<uuid:quote_id>",status="404"' in text
     assert "nowhere" not in text
-    assert "00000000" not in text
+    assert "00000000-0000" not in text
 
 
 def test_metrics_tell_the_model(client: httpx.Client, champion: int) -> None:

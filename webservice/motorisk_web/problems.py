@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
 
 from motorisk.errors import DatabaseUnavailable, InvalidData, MotoriskError
+from motorisk_web.request_ids import current_request_id
 from motorisk_web.schemas import MAX_REFERENCE_LENGTH
 
 MEDIA_TYPE = "application/problem+json"
@@ -75,6 +76,9 @@ def problem(
 
 def _response(document: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     status = document["status"]
+    request_id = current_request_id()
+    if request_id is not None:
+        document = document | {"request_id": request_id}
     response = Response(json.dumps(document), status, mimetype=MEDIA_TYPE)
     response.headers.update(headers or {})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:

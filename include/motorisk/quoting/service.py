@@ -138,6 +138,10 @@ class QuoteService:
         """What is served now; without a champion `NoChampion`, or why the registry could not be read."""
         return self._champion.require(self._champion.serving)
 
+    def tariff(self) -> Tariff:
+        """The tariff in force today (UTC); `NoTariff` without one."""
+        return in_force(self._champion.serving.tariffs, datetime.now(UTC).date())
+
     def readiness(self) -> Readiness:
         """Whether a quote can be priced and recorded now; raises what stands in the way."""
         serving = self._champion.serving
