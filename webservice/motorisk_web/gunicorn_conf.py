@@ -19,6 +19,7 @@ from motorisk_web.exposure import are_keys_required, is_public
 from motorisk_web.strict_json import MAX_BODY_BYTES
 
 RECEIVE_SECONDS = 5
+SEND_SECONDS = 10
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -48,7 +49,7 @@ if _settings.quote_admin_port is not None:
     _ports.append(_settings.quote_admin_port)
 bind = [f"{_host}:{port}" for port in _ports]
 workers = _settings.quote_workers
-worker_class = "gthread"
+worker_class = "motorisk_web.bounded_worker.BoundedWorker"
 threads = _settings.quote_threads
 # Longer than load balancers keep idle connections, so that they close them, not we under their request.
 keepalive = 75
@@ -71,12 +72,13 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Bound the wait for the rest of a request: else as many stalled clients as there are threads stop the service.
+    """Bound the wait for a client: else as many stalled ones as there are threads stop the service.
 
     Connections inherit the option (Linux).
     """
     for listener in server.LISTENERS:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_SECONDS, 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
     _forget_gauges(os.getpid())  # made with the app in this process, which serves nothing
     if not are_keys_required(_settings) and is_public(_settings):
         server.log.warning(

@@ -124,6 +124,9 @@ class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         """Keep the address of a request that failed to oneself."""
+        if isinstance(sys.exception(), TimeoutError | BlockingIOError):
+            self.info("a client took too long to send its request or to take its answer")
+            return
         if isinstance(msg, str) and msg.startswith(_FAILED):
             msg, args = _FAILED, ()
         super().exception(msg, *args, **kwargs)

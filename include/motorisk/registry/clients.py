@@ -1,5 +1,6 @@
 """Clients of the quote service and their API keys."""
 
+import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -47,13 +48,15 @@ def add_key(
 ) -> tuple[ClientKey, str]:
     """Give a client a key, a further one where it has some; the key itself is answered here and nowhere else.
 
-    `InvalidData` for a name that cannot be one, or a last day that is over.
+    `InvalidData` for a name or a rate that cannot be one, or a last day that is over.
     """
     if not _NAME.fullmatch(client) or _KEY_ID.fullmatch(client) or client == RESERVED:
         raise InvalidData(
             f"a client's name is 1 to 64 letters, digits, dots, dashes and underscores, begins with a letter or digit, "
             f"and is neither {RESERVED!r} nor like a key's id; got {client!r}"
         )
+    if rate is not None and not 0 <= rate < math.inf:
+        raise InvalidData(f"a rate is a number of requests a second, got {rate:g}")
     if expires_on is not None and expires_on < datetime.now(UTC).date():
         raise InvalidData(f"a key that expires on {expires_on} would never be good")
     key = new_key()
