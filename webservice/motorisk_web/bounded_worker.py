@@ -4,14 +4,35 @@ Gunicorn bounds neither the time for the head of a request nor that for its body
 each sending a byte now and then, would stop the service.
 """
 
+import json
 import socket
 import time
 from typing import Any, Self
 
+from gunicorn import util
 from gunicorn.workers.gthread import _DEFER, ThreadWorker
+
+from motorisk_web.security import DEFAULT_HEADERS
 
 REQUEST_SECONDS = 10.0
 """From the first byte of a request to its last. A single wait in it is bounded by the listening socket's options."""
+
+
+def _write_problem(connection: socket.socket, status: int, reason: str, message: str) -> None:
+    """Refuse what does not get as far as the app the way the app does; `message` would repeat what the client sent."""
+    members = {"type": "about:blank", "title": reason, "status": status, "detail": "this is no request that we answer"}
+    content = json.dumps(members)
+    headers = {
+        "Connection": "close",
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(content)),
+        **DEFAULT_HEADERS,
+    }
+    lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers.items()), "", content]
+    util.write_nonblock(connection, "\r\n".join(lines).encode())
+
+
+util.write_error = _write_problem  # gunicorn has a page of HTML and no other way to replace it
 
 
 class BoundedSocket(socket.socket):

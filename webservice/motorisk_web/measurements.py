@@ -99,7 +99,7 @@ class Measurements:
         )
         self._database_errors = Counter(
             "motorisk_database_errors",
-            "Requests and scrapes that failed because Postgres did not answer",
+            "Requests, commits, scrapes and looks at the API keys that Postgres failed",
             registry=self._registry,
         )
 
