@@ -34,8 +34,9 @@ class Answers:
 
 
 class _Connection:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: str) -> None:
         self._port = port
+        self._api_key = key
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -45,7 +46,7 @@ class _Connection:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         head = (
             f"POST /v1/quotes HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\n"
-            f"Content-Length: {len(BODY)}\r\n\r\n"
+            f"Authorization: Bearer {self._api_key}\r\nContent-Length: {len(BODY)}\r\n\r\n"
         )
         self._writer.write(head.encode() + BODY)
         answer = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -61,8 +62,8 @@ class _Connection:
         self._reader = self._writer = None
 
 
-async def _ask_on(port: int, until: float, answers: Answers) -> None:
-    connection = _Connection(port)
+async def _ask_on(port: int, api_key: str, until: float, answers: Answers) -> None:
+    connection = _Connection(port, api_key)
     while time.monotonic() < until:
         key = str(uuid.uuid4())
         start = time.monotonic()
@@ -86,9 +87,9 @@ async def _ask_on(port: int, until: float, answers: Answers) -> None:
     connection.close()
 
 
-async def load(port: int, *, connections: int, seconds: float) -> Answers:
+async def load(port: int, api_key: str, *, connections: int, seconds: float) -> Answers:
     """Ask on so many connections for so long; a broken request is asked again with its key."""
     answers = Answers()
     until = time.monotonic() + seconds
-    await asyncio.gather(*(_ask_on(port, until, answers) for _ in range(connections)))
+    await asyncio.gather(*(_ask_on(port, api_key, until, answers) for _ in range(connections)))
     return answers

@@ -39,6 +39,7 @@ from motorisk.quoting.pricing import Pricer
 from motorisk.quoting.quote import explain
 from motorisk.quoting.service import Asked, price
 from motorisk.registry import transitions, versions
+from motorisk.registry.clients import add_key
 from motorisk.registry.tariffs import tariffs
 from motorisk.settings import PREFIX
 from motorisk.warehouse.embedded import EmbeddedPostgres
@@ -60,6 +61,8 @@ class World:
     postgres: EmbeddedPostgres
     engine: Engine
     environment: dict[str, str]
+    key: str
+    """With which all loads say who they are; its rate is limited, but out of reach."""
 
 
 @dataclass
@@ -109,7 +112,10 @@ def world(policies: int) -> Iterator[World]:
         for arguments in (["simulate", "--policies", str(policies)], ["train", "--as-of", last_month.isoformat()]):
             command = [sys.executable, "-m", "motorisk", *arguments, "--json"]
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-        yield World(folder, postgres, engine, environment)
+        with engine.begin() as connection:
+            _, key = add_key(connection, "bench", by="bench", rate=1e9)
+        environment["MOTORISK_QUOTE_ACCESS"] = "keys"
+        yield World(folder, postgres, engine, environment, key)
     finally:
         postgres.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -129,7 +135,7 @@ def serving(here: World, module: str, path: str) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
         )
     try:
-        while not _answers(port, path):
+        while not _answers(port, path, here.key):
             if process.poll() is not None or time.monotonic() - start > START_SECONDS:
                 raise SystemExit((here.folder / f"{module}-{port}.log").read_text())
             time.sleep(0.02)
@@ -143,10 +149,9 @@ def serving(here: World, module: str, path: str) -> Iterator[Server]:
         process.wait(30)
 
 
-def _answers(port: int, path: str) -> bool:
-    asked = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", data=BODY, headers={"Content-Type": "application/json"}
-    )
+def _answers(port: int, path: str, key: str) -> bool:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=BODY, headers=headers)
     try:
         with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310
             return answer.status in {200, 201}
@@ -192,6 +197,7 @@ def wrk(here: World, server: Server, path: str, seconds: int) -> Load:
     script = here.folder / "post.lua"
     script.write_text(
         f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = [[{BODY.decode()}]]\n'
+        f'wrk.headers["Authorization"] = "Bearer {here.key}"\n'
     )
     postmaster = psutil.Process(int((here.postgres.data / "postmaster.pid").read_text().split()[0]))
     ours = [*server.workers(), postmaster, *postmaster.children()]
@@ -291,11 +297,11 @@ def pricing(here: World) -> None:
 # --- disturbances -------------------------------------------------------------------------------------------------
 
 
-async def _disturbed(server: Server, seconds: int, disturb: Callable[[float], None]) -> Answers:
+async def _disturbed(here: World, server: Server, seconds: int, disturb: Callable[[float], None]) -> Answers:
     """Load the service while something goes wrong in a thread; it is told when to end."""
     until = time.monotonic() + seconds - 1
     answers, _ = await asyncio.gather(
-        load(server.port, connections=CONNECTIONS, seconds=seconds), asyncio.to_thread(disturb, until)
+        load(server.port, here.key, connections=CONNECTIONS, seconds=seconds), asyncio.to_thread(disturb, until)
     )
     return answers
 
@@ -353,7 +359,7 @@ def swap(here: World, seconds: int) -> None:
             time.sleep(1)
 
     with serving(here, "motorisk_web.gunicorn_conf", "/v1/quotes") as server:
-        answers = asyncio.run(_disturbed(server, seconds, disturb))
+        answers = asyncio.run(_disturbed(here, server, seconds, disturb))
         prices = {(answer[2], answer[3]) for answer in answers.quotes}
         served = Counter(answer[2] for answer in answers.quotes)
         mixed = len(prices) - len(served)
@@ -370,7 +376,7 @@ def outage(here: World, seconds: int, away: int) -> None:
         here.postgres.ensure_running()
 
     with serving(here, "motorisk_web.gunicorn_conf", "/v1/quotes") as server:
-        answers = asyncio.run(_disturbed(server, seconds, disturb))
+        answers = asyncio.run(_disturbed(here, server, seconds, disturb))
         _verdict(here, server, answers, f"{seconds} s with Postgres stopped for {away} s")
 
 
@@ -389,7 +395,7 @@ def kill(here: World, seconds: int) -> None:
                     os.kill(workers[killed % len(workers)].pid, signal.SIGKILL)
                     killed += 1
 
-        answers = asyncio.run(_disturbed(server, seconds, disturb))
+        answers = asyncio.run(_disturbed(here, server, seconds, disturb))
         _verdict(here, server, answers, f"{seconds} s with kill -9 of a worker every 2 s ({killed} times)")
 
 

@@ -88,6 +88,27 @@ class UnknownQuote(MotoriskError):
     title = "Unknown quote"
 
 
+class AccessRefused(MotoriskError):
+    """No key of a client that may ask came with a request."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    title = "Access refused"
+
+
+class TooManyRequests(MotoriskError):
+    """A client asks faster than it may."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    title = "Too many requests"
+
+
+class UnknownClient(MotoriskError):
+    """No client, and no key, has this name."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "Unknown client"
+
+
 class KeyReused(InvalidData):
     """An idempotency key came again with another question."""
 

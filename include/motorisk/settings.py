@@ -58,6 +58,24 @@ class Settings(BaseSettings):
     quote_port: int = Field(default=8000, ge=1, le=65535, description="Port of the quote service")
     quote_workers: int = Field(default=2, ge=1, le=64, description="Worker processes of the quote service")
     quote_threads: int = Field(default=16, ge=1, le=256, description="Threads of each worker of the quote service")
+    quote_access: Literal["auto", "keys", "open"] = Field(
+        default="auto",
+        description="Who may ask for quotes: `keys`: whoever has an API key; `open`: everybody; `auto`: everybody as "
+        "long as the service listens on loopback alone",
+    )
+    quote_rate: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Requests a second that a client may send; 0: any number; unset: 500, and any number without a key",
+    )
+    quote_admin_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Port of metrics and health on their own; unset: the service's port"
+    )
+    quote_access_log: bool = Field(default=True, description="Whether the quote service logs a line a request")
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="The quote service's log lines; `auto`: text on a terminal, else JSON"
+    )
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's UI and API in the demo")
 
     @field_validator("home")

@@ -303,6 +303,7 @@ def test_the_database_commands(motorisk: Run, as_json: Json, server_environment:
         "performance",
         "timelapse",
         "serve",
+        "clients",
         "demo",
         "db",
     ],

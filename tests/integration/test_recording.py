@@ -196,6 +196,17 @@ def test_while_postgres_is_away_rows_go_into_the_journal_and_later_once_into_the
     assert backlog.is_empty
 
 
+def test_rows_journalled_before_clients_had_names_are_carried_over_too(
+    recorder: Recorder, backlog: Backlog, session: LedgerSession, warehouse: Engine, unreachable: Any
+) -> None:
+    old = entry()
+    recorder.record([entry()])
+    with unreachable(warehouse):
+        recorder.record([old._replace(line=old.line.rpartition("\t")[0])])
+    assert backlog.carry(session) == 1
+    assert name(old) in stored(warehouse)
+
+
 def test_the_order_of_the_journal_is_the_order_of_the_ledger(
     backlog: Backlog, session: LedgerSession, warehouse: Engine
 ) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
 from motorisk.registry import transitions, versions
+from motorisk.registry.clients import add_key
 from motorisk.settings import PREFIX, Settings
 from motorisk_web.app import create_app
 
@@ -39,6 +40,8 @@ class Service:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    operations_url: str
+    """Where metrics and health are: the same, unless there is an admin port."""
 
     def client(self) -> httpx.Client:
         # The context without certificates: reading them takes longer than all else in a test.
@@ -56,7 +59,8 @@ class Service:
 
     def served_versions(self) -> set[float]:
         """What all worker processes serve; 0 stands for no model."""
-        lines = self.get("/metrics").text.splitlines()
+        with httpx.Client(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
+            lines = client.get(f"{self.operations_url}/metrics", timeout=30).text.splitlines()
         return {float(line.split()[-1]) for line in lines if line.startswith("motorisk_model_version{")}
 
     def wait_until_served(self, version: int) -> None:
@@ -100,7 +104,8 @@ def running(environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
     port = free_port()
     log = folder / f"gunicorn-{port}.log"
     process = gunicorn({**environment, "MOTORISK_QUOTE_PORT": str(port), "MOTORISK_QUOTE_WORKERS": "2"}, log)
-    service = Service(f"http://127.0.0.1:{port}", process, log)
+    admin_port = environment.get("MOTORISK_QUOTE_ADMIN_PORT", port)
+    service = Service(f"http://127.0.0.1:{port}", process, log, f"http://127.0.0.1:{admin_port}")
     try:
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -238,25 +243,37 @@ def start_service(server_environment: dict[str, str], tmp_path: Path) -> Iterato
     """Start a service of the test's own, on the test's own database."""
     with ExitStack() as stack:
 
-        def start() -> Service:
-            return stack.enter_context(running(server_environment, tmp_path))
+        def start(**settings: str) -> Service:
+            own = {name if name.isupper() else f"{PREFIX}{name}".upper(): value for name, value in settings.items()}
+            return stack.enter_context(running({**server_environment, **own}, tmp_path))
 
         yield start
 
 
 @pytest.fixture
-def start_app(settings: Settings) -> Iterator[Callable[[], FlaskClient]]:
+def start_app(settings: Settings) -> Iterator[Callable[..., FlaskClient]]:
     """Start the app in this process, on the test's own database: quicker where gunicorn plays no part."""
     with ExitStack() as stack:
 
-        def start() -> FlaskClient:
-            app = create_app(settings)
+        def start(**changed: Any) -> FlaskClient:
+            app = create_app(settings.model_copy(update=changed))
             refresher = app.extensions["motorisk"].refresher
             stack.callback(refresher.stop)
             refresher.start()
             return app.test_client()
 
         yield start
+
+
+@pytest.fixture
+def give_key() -> Callable[..., str]:
+    """Give a client a key: `(engine, client="broker", **how)`; answers the key."""
+
+    def give(engine: Engine, client: str = "broker", **how: Any) -> str:
+        with engine.begin() as connection:
+            return add_key(connection, client, by="uma", **how)[1]
+
+    return give
 
 
 @pytest.fixture

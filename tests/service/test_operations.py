@@ -2,11 +2,13 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,7 @@ def test_metrics_name_the_route_and_never_the_address(client: httpx.Client) -> N
     assert 'route="(none)",status="404"' in text
     assert 'route="/v1/quotes/<uuid:quote_id>",status="404"' in text
     assert "nowhere" not in text
-    assert "00000000" not in text
+    assert "00000000-0000" not in text
 
 
 def test_metrics_tell_the_model(client: httpx.Client, champion: int) -> None:
@@ -125,6 +127,58 @@ def test_the_workshops_drift_gauges_tell_the_latest_run(warehouse: Engine, appro
     assert {name for name in found if name.startswith("drift_score_by_columns")} == {
         f"drift_score_by_columns,feature={name}" for name in FEATURES
     }
+
+
+def test_promtool_finds_nothing_to_say_about_the_metrics(client: httpx.Client, body: JsonObject) -> None:
+    client.post("/v1/quotes", json=body).raise_for_status()
+    scrape = client.get("/metrics").text
+    promtool = str(shutil.which("promtool"))  # scripts/install-system-parts.sh installs it
+    checked = subprocess.run([promtool, "check", "metrics"], input=scrape, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    families = {family.name: family for family in text_string_to_metric_families(scrape)}
+    assert len(families) > 15
+    for name, family in families.items():
+        assert name.startswith("motorisk_"), name
+        assert family.documentation, name
+
+
+def test_metrics_tell_premiums_batches_repeats_and_the_model_s_age(
+    service: Any, champion: int, body: JsonObject
+) -> None:
+    def scrape() -> dict[str, float]:
+        return samples(service.get("/metrics").text)
+
+    names = (
+        "motorisk_quote_gross_premium_count,currency=EUR",
+        "motorisk_recorder_batch_rows_sum,recorded=ledger",
+        "motorisk_quotes_repeated_total",
+    )
+    before = scrape()
+    with service.client() as client:
+        for _ in range(4):
+            client.post("/v1/quotes", json=body, headers={"Idempotency-Key": "metrics"}).raise_for_status()
+    after = scrape()
+    # The recorder counts after it has woken the request.
+    deadline = time.monotonic() + 5
+    while after[names[1]] - before[names[1]] < 4 and time.monotonic() < deadline:
+        after = scrape()
+    rises = [after[name] - before.get(name, 0) for name in names]
+    assert rises == [1, 4, 3]  # each asks the ledger for its key
+    assert after["motorisk_tariff_info,currency=EUR,tariff=standard"] == 1
+    assert after["motorisk_model_as_of_timestamp_seconds"] == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert abs(after["motorisk_model_approved_timestamp_seconds"] - time.time()) < 3600
+    assert after["motorisk_champion_refresh_failures_total,reason=plan"] == 0
+
+
+def test_the_service_keeps_its_numbers_in_a_folder_of_its_own(
+    warehouse: Engine, approve: Any, start_service: Any, tmp_path: Path
+) -> None:
+    version = approve(warehouse)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    for _ in range(2):
+        start_service(PROMETHEUS_MULTIPROC_DIR=str(shared)).wait_until_served(version)  # two workers, not four
+    assert list(shared.iterdir()) == []
 
 
 @pytest.fixture
@@ -262,8 +316,21 @@ def test_every_answer_carries_the_security_headers(client: httpx.Client, method:
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Cache-Control"] == "no-store"
     assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    assert "Strict-Transport-Security" not in headers  # not over plain HTTP
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_behind_tls_browsers_are_told_to_stay_there(client: httpx.Client, body: JsonObject) -> None:
+    through_a_proxy = {"X-Forwarded-Proto": "https"}
+    for response in (client.get("/healthz", headers=through_a_proxy), client.post("/v1/quotes", json=body)):
+        is_secure = "X-Forwarded-Proto" in response.request.headers
+        assert ("Strict-Transport-Security" in response.headers) == is_secure
+    response = client.post("/v1/quotes", json=body, headers=through_a_proxy)
+    assert response.headers["Strict-Transport-Security"].startswith("max-age=31536000")
 
 
 def test_the_service_loads_none_of_the_batch_libraries() -> None:
@@ -325,9 +392,10 @@ def test_a_worker_that_dies_is_replaced_and_its_counts_stay(
     for _ in range(10):
         service.post("/v1/quotes", body).raise_for_status()
     before = workers(service)
-    os.kill(before.pop(), signal.SIGKILL)
+    dead = before.pop()
+    os.kill(dead, signal.SIGKILL)
     deadline = time.monotonic() + 20
-    while len(now := workers(service)) != 2 or not before < now:
+    while len(now := workers(service)) != 2 or not before < now or dead in now:
         assert time.monotonic() < deadline, service.log.read_text()
         time.sleep(0.1)
     service.wait_until_served(version)

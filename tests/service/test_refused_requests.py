@@ -282,6 +282,11 @@ def test_headers_beyond_measure_are_refused_by_the_server(client: httpx.Client) 
             connection.sendall(head)
             answer = connection.recv(65536).decode()
         assert answer.startswith("HTTP/1.1 4")
+        headers, _, content = answer.partition("\r\n\r\n")
+        assert "Content-Type: application/problem+json" in headers
+        assert "X-Content-Type-Options: nosniff" in headers
+        assert json.loads(content)["status"] == int(answer.split()[1])
+        assert "xxxx" not in content
         assert "Traceback" not in answer
 
 

@@ -328,7 +328,7 @@ def test_the_refresher_goes_on_whatever_happens(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(refresher, "REFRESH_SECONDS", 0.001)
     failing: Any = Failing()
-    thread = refresher.Refresher(failing, failing, failing, failing, failing)
+    thread = refresher.Refresher(failing, failing, failing, failing, failing, failing)
     thread.start()
     assert enough.wait(5)
     thread.stop()

@@ -38,6 +38,11 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "quote_port": 8000,
         "quote_workers": 2,
         "quote_threads": 16,
+        "quote_access": "auto",
+        "quote_rate": None,
+        "quote_admin_port": None,
+        "quote_access_log": True,
+        "log_format": "auto",
         "airflow_port": 8080,
     }
 
@@ -56,6 +61,11 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "quote_port": "8001",
         "quote_workers": "4",
         "quote_threads": "12",
+        "quote_access": "keys",
+        "quote_rate": "12.5",
+        "quote_admin_port": "8002",
+        "quote_access_log": "False",
+        "log_format": "json",
         "airflow_port": "8081",
     }
     assert values.keys() == Settings.model_fields.keys()

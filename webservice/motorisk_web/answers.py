@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from flask import Response
 
-from motorisk_web.security import DEFAULT_HEADERS
+from motorisk_web.security import DEFAULT_HEADERS, added_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -34,7 +34,17 @@ class JsonAnswer(Response):
         """What goes out: the content in one piece."""
         length = ("Content-Length", str(len(self._content)))
         content = [] if environ["REQUEST_METHOD"] == "HEAD" else [self._content]
-        return content, _STATUS_LINES[self.status_code], [_JSON, length, *self._own, *_SECURITY]
+        return (
+            content,
+            _STATUS_LINES[self.status_code],
+            [
+                _JSON,
+                length,
+                *self._own,
+                *_SECURITY,
+                *added_headers(environ),
+            ],
+        )
 
     def get_data(self, as_text: Any = False) -> Any:
         """The content."""

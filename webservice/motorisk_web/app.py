@@ -1,6 +1,7 @@
 """The app: everything is put together here."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -9,9 +10,17 @@ from flask_openapi3.openapi import OpenAPI
 
 from motorisk.settings import Settings
 from motorisk.settings import settings as current_settings
-from motorisk_web import docs, health, metrics, model, problems, quotes, security, workshop
+from motorisk_web import access, docs, health, metrics, model, problems, quotes, request_ids, security, workshop
 from motorisk_web.schemas import Problem
 from motorisk_web.services import Services
+
+API_KEY = "api_key"
+PUBLIC_TAG = "operations"
+_API_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The API key that the operator gave you (`mtr_…`); the header X-API-Key takes it as well.",
+}
 
 EXTENSION = "motorisk"
 """The key of `app.extensions` under which the app's `Services` are."""
@@ -27,12 +36,14 @@ def _version() -> str:
 class QuoteApp(OpenAPI):
     """The Flask app, described by OpenAPI 3.1."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, are_keys_required: bool) -> None:
+        self._are_keys_required = are_keys_required
         super().__init__(
             "motorisk_web",
             info=Info(title="Motorisk quotes", version=_version()),
             validation_error_model=Problem,
             validation_error_callback=problems.of_validation_error,
+            security_schemes={API_KEY: _API_KEY},
             doc_ui=False,  # `docs` serves them: flask-openapi3 would take "/" as well
             static_folder=None,
         )
@@ -52,16 +63,26 @@ class QuoteApp(OpenAPI):
                 invalid = operation["responses"].get(self.validation_error_status, {})
                 if problems.MEDIA_TYPE not in invalid.get("content", {}):
                     operation["responses"].pop(self.validation_error_status, None)
+                if PUBLIC_TAG not in operation["tags"]:
+                    self._ask_for_key(operation)
                 if "description" in operation:
                     operation["description"] = " ".join(operation["description"].split("<br/>")).strip()
+
+    def _ask_for_key(self, operation: dict[str, Any]) -> None:
+        """Say that an operation takes a key, or, where access is open, that it may come without one."""
+        operation["security"] = [{API_KEY: []}] if self._are_keys_required else [{}, {API_KEY: []}]
+        refusals = problems.problem_responses(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
+        operation["responses"] |= {str(int(status)): response for status, response in refusals.items()}
 
 
 def create_app(settings: Settings | None = None) -> QuoteApp:
     """Build the app; it connects to nothing until `app.extensions["motorisk"].refresher.start()`."""
     services = Services.from_settings(settings or current_settings())
-    app = QuoteApp()
+    app = QuoteApp(are_keys_required=services.access.are_keys_required)
     app.extensions[EXTENSION] = services
+    request_ids.name_requests(app)
     metrics.measure_requests(app, services.measurements)
+    access.guard(app, services.access)
     security.secure_answers(app)
     problems.register(app, on_database_error=services.measurements.database_failed)
     for feature in (quotes, model, workshop, health):

@@ -1,6 +1,8 @@
-"""How gunicorn runs the quote service: `gunicorn -c python:motorisk_web.gunicorn_conf`."""
+"""How gunicorn runs the quote service: `gunicorn -c python:motorisk_web.gunicorn_conf`.
 
-import logging
+Nothing that is imported here may import prometheus_client, which looks for its folder once.
+"""
+
 import os
 import shutil
 import socket
@@ -13,9 +15,11 @@ from typing import Any, NoReturn
 from motorisk.errors import MotoriskError, PortTaken
 from motorisk.settings import settings as read_settings
 from motorisk.warehouse.database import DATABASE, server_url
+from motorisk_web.exposure import are_keys_required, is_public
 from motorisk_web.strict_json import MAX_BODY_BYTES
 
 RECEIVE_SECONDS = 5
+SEND_SECONDS = 10
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -40,9 +44,12 @@ wsgi_app = "motorisk_web.app:create_app()"
 # Imported once and forked: workers start, also in the place of a dead one, in a moment, and share memory. The app
 # connects to nothing and starts no thread before `post_worker_init`.
 preload_app = True
-bind = [f"{_host}:{_settings.quote_port}"]
+_ports = [_settings.quote_port]
+if _settings.quote_admin_port is not None:
+    _ports.append(_settings.quote_admin_port)
+bind = [f"{_host}:{port}" for port in _ports]
 workers = _settings.quote_workers
-worker_class = "motorisk_web.balanced.BalancedWorker"
+worker_class = "motorisk_web.balanced_worker.BalancedWorker"
 threads = _settings.quote_threads
 # Longer than load balancers keep idle connections, so that they close them, not we under their request.
 keepalive = 75
@@ -53,34 +60,34 @@ limit_request_fields = 50
 limit_request_field_size = 8190
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - heartbeats must not wait for a disk
 control_socket_disable = True  # it would be written into the home folder
-accesslog = "-"
-# Without the query: nothing that a client puts into an address is kept.
-access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms'
+logger_class = "motorisk_web.server_log.ServerLogger"
+accesslog = "-" if _settings.quote_access_log else None
 
 
 def on_starting(server: Any) -> None:
     """Refuse a port that is taken."""
     if "GUNICORN_FD" not in os.environ and "LISTEN_FDS" not in os.environ:  # else the socket is handed down
-        _require_free_port(_settings.quote_host, _settings.quote_port)
+        for port in _ports:
+            _require_free_port(_settings.quote_host, port)
 
 
 def when_ready(server: Any) -> None:
-    """Bound the wait for the rest of a request: else as many stalled clients as there are threads stop the service.
+    """Bound the wait for a client: else as many stalled ones as there are threads stop the service.
 
     Connections inherit the option (Linux).
     """
     for listener in server.LISTENERS:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_SECONDS, 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
     _forget_gauges(os.getpid())  # made with the app in this process, which serves nothing
+    if not are_keys_required(_settings) and is_public(_settings):
+        server.log.warning(
+            "MOTORISK_QUOTE_ACCESS=open on %s: whoever reaches this address gets quotes, without a key", _host
+        )
 
 
 def post_worker_init(worker: Any) -> None:
     """Start the thread that follows the champion: after the fork, which threads do not survive."""
-    for name in ("motorisk", "motorisk_web"):
-        logger = logging.getLogger(name)
-        logger.handlers = worker.log.error_log.handlers
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
     worker.wsgi.extensions["motorisk"].refresher.start()
 
 
@@ -93,10 +100,15 @@ def pre_request(worker: Any, req: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Forget the gauges of a worker that is gone, and its connections; its counters stay."""
-    from motorisk_web.balanced import forget
+    from motorisk_web.balanced_worker import forget
 
     _forget_gauges(worker.pid)
     forget(worker)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Write the log lines that wait."""
+    worker.log.close()
 
 
 def on_exit(server: Any) -> None:

@@ -1,8 +1,11 @@
 """/metrics: all workers' numbers, the model and the workshop's drift gauges, for Prometheus."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime
+from datetime import time as time_of_day
 from http import HTTPMethod
+from typing import Any
 
 from flask import Blueprint, Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, Metric, generate_latest
@@ -19,17 +22,24 @@ UNMATCHED = "(none)"
 """The route of an address that does not exist: the address itself would make a time series each."""
 
 _STARTED = "motorisk.started"
+_ROUTE = "motorisk.route"
 _METHODS = frozenset(HTTPMethod)
 
 
+def route_of(environ: MutableMapping[str, Any]) -> str:
+    """The route template that answered a request."""
+    return str(environ.get(_ROUTE, UNMATCHED))
+
+
 class ModelInfo(Collector):
-    """Which model the worker that answers the scrape serves; absent without one."""
+    """Which model and tariff the worker that answers the scrape serves; absent without them."""
 
     def __init__(self, quoting: QuoteService) -> None:
         self._quoting = quoting
 
     def collect(self) -> Iterator[Metric]:
-        """One gauge, always 1."""
+        """Gauges that are always 1, and the dates from which ages follow (`time() - …`)."""
+        yield from self._of_tariff()
         try:
             version = self._quoting.model().version
         except MotoriskError:
@@ -38,6 +48,25 @@ class ModelInfo(Collector):
             "motorisk_model_info", "The model that prices quotes", labels=["version", "digest", "candidate", "as_of"]
         )
         info.add_metric([str(version.version), version.digest, version.candidate, version.as_of.isoformat()], 1)
+        yield info
+        as_of = datetime.combine(version.as_of, time_of_day(), UTC).timestamp()
+        yield GaugeMetricFamily(
+            "motorisk_model_as_of_timestamp_seconds", "Date up to which the model knows policies and outcomes", as_of
+        )
+        if version.approved_at is not None:
+            yield GaugeMetricFamily(
+                "motorisk_model_approved_timestamp_seconds",
+                "When the model was approved",
+                version.approved_at.timestamp(),
+            )
+
+    def _of_tariff(self) -> Iterator[Metric]:
+        try:
+            tariff = self._quoting.tariff()
+        except MotoriskError:
+            return
+        info = GaugeMetricFamily("motorisk_tariff_info", "The tariff in force today", labels=["tariff", "currency"])
+        info.add_metric([tariff.name, tariff.currency], 1)
         yield info
 
 
@@ -85,6 +114,7 @@ def measure_requests(app: Flask, measurements: Measurements) -> None:
     def finish(response: Response) -> Response:
         asked = request._get_current_object()  # type: ignore[attr-defined]
         route = asked.url_rule.rule if asked.url_rule else UNMATCHED
+        asked.environ[_ROUTE] = route
         method = asked.method if asked.method in _METHODS else "OTHER"
         seconds = time.perf_counter() - asked.environ[_STARTED]
         measurements.request_answered(route, method, response.status_code, seconds)

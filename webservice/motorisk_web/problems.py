@@ -10,11 +10,13 @@ from typing import Any
 
 from flask import Flask, Response
 from flask_openapi3.types import ResponseDict
+from gunicorn.http.errors import NoMoreData, ParseException
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
 
 from motorisk.errors import DatabaseUnavailable, InvalidData, MotoriskError
+from motorisk_web.request_ids import current_request_id
 from motorisk_web.schemas import MAX_REFERENCE_LENGTH
 
 MEDIA_TYPE = "application/problem+json"
@@ -75,6 +77,9 @@ def problem(
 
 def _response(document: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     status = document["status"]
+    request_id = current_request_id()
+    if request_id is not None:
+        document = document | {"request_id": request_id}
     response = Response(json.dumps(document), status, mimetype=MEDIA_TYPE)
     response.headers.update(headers or {})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -109,7 +114,9 @@ def problem_members(error: MotoriskError) -> dict[str, Any]:
 def of_motorisk_error(error: MotoriskError) -> Response:
     """An expected failure."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.warning("%s: %s", error.title, " ".join(str(error.__cause__ or error).split()))
+        # The first line: what a driver says further on may hold a row, and no input belongs into a log.
+        reason = (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
+        _log.warning("%s: %s", error.title, reason)
     return _response(problem_members(error))
 
 
@@ -135,7 +142,18 @@ def register(app: Flask, *, on_database_error: Callable[[], None]) -> None:
         on_database_error()
         return of_motorisk_error(error)
 
+    def too_slow(_: TimeoutError) -> Response:
+        status = HTTPStatus.REQUEST_TIMEOUT
+        return problem(status, status.phrase, "the request did not arrive in time")
+
+    def torn(_: ParseException | NoMoreData | ConnectionError) -> Response:
+        status = HTTPStatus.BAD_REQUEST
+        return problem(status, status.phrase, "the body is not sent as HTTP/1.1 has it, or not to its end")
+
     app.register_error_handler(DatabaseUnavailable, database_unavailable)
+    for torn_error in (ParseException, NoMoreData, ConnectionError):  # gunicorn reads bodies as they are asked for
+        app.register_error_handler(torn_error, torn)
+    app.register_error_handler(TimeoutError, too_slow)  # the connection's; all others are translated
     app.register_error_handler(MotoriskError, of_motorisk_error)
     app.register_error_handler(HTTPException, of_http_exception)
     app.register_error_handler(Exception, of_unexpected_error)

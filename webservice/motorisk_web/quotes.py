@@ -13,6 +13,8 @@ from motorisk.errors import InvalidData, MotoriskError
 from motorisk.quoting.quote import Quote
 from motorisk.quoting.service import Asked, IdempotencyKey
 from motorisk.quoting.wording import Language
+from motorisk.registry.clients import RESERVED
+from motorisk_web.access import current_client
 from motorisk_web.answers import JsonAnswer
 from motorisk_web.documents import Document, quote_document, what_if_document
 from motorisk_web.language import requested_language
@@ -31,12 +33,11 @@ from motorisk_web.schemas import (
 from motorisk_web.services import Services
 from motorisk_web.validation import validated
 
-ANYBODY = "anybody"
-"""Whose idempotency keys they are, as long as clients do not say who they are."""
 MAX_BATCH_BYTES = 1024 * 1024
 
 BODY_PROBLEMS = (
     HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -81,11 +82,13 @@ def blueprint(services: Services) -> APIBlueprint:
         and `fallback` says why. The quote is stored before it is answered; `Location` is where it can be read again.
         """
         name, language = header.idempotency_key, requested_language(header.accept_language)
-        key = None if name is None else IdempotencyKey(ANYBODY, name)
-        quote = quoting.quote(body.asked(), language=language, key=key)
+        client = current_client()
+        key = None if name is None else IdempotencyKey(client or RESERVED, name)
+        quote = quoting.quote(body.asked(), language=language, key=key, client=client)
         headers = {"Location": f"{request.script_root}/v1/quotes/{quote.priced.quote_id}"}
         if quote.is_repeated:
             headers["Idempotency-Replayed"] = "true"
+            measurements.quote_repeated()
         else:
             measurements.quote_stored(quote)
         return _answer(quote_document(quote), language, HTTPStatus.CREATED, headers)
@@ -117,7 +120,8 @@ def blueprint(services: Services) -> APIBlueprint:
             raise KeyNotTaken("an Idempotency-Key names one quote: ask for it at /v1/quotes")
         asked = [_asked(item) for item in body.quotes]
         language = requested_language(header.accept_language)
-        quotes = iter(quoting.quote_many((item for item in asked if isinstance(item, Asked)), language=language))
+        askable = (item for item in asked if isinstance(item, Asked))
+        quotes = iter(quoting.quote_many(askable, language=language, client=current_client()))
         answers = [next(quotes) if isinstance(item, Asked) else item for item in asked]
         for answer in answers:
             if isinstance(answer, Quote):
@@ -136,7 +140,8 @@ def blueprint(services: Services) -> APIBlueprint:
     def read_quote(path: QuotePath, header: LanguageHeaders) -> Response:
         """Answer a quote from the ledger, as it was answered when it was made."""
         language = requested_language(header.accept_language)
-        return _answer(quote_document(quoting.find(path.quote_id, language=language)), language)
+        quote = quoting.find(path.quote_id, language=language, client=current_client())
+        return _answer(quote_document(quote), language)
 
     return api
 

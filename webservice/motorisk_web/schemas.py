@@ -426,4 +426,5 @@ class Problem(BaseModel):
     status: int
     detail: str
     instance: str | None = Field(default=None, description="Quote this to the operator")
+    request_id: str | None = Field(default=None, description="The X-Request-ID of the request, to quote as well")
     errors: list[FieldProblem] | None = Field(default=None, description="Every field that is wrong, all at once")

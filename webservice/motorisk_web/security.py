@@ -1,6 +1,9 @@
 """Headers that every answer carries."""
 
-from flask import Flask, Response
+from collections.abc import MutableMapping
+from typing import Any
+
+from flask import Flask, Response, request
 
 # An API's answers load nothing; the pages for people set their own policy.
 DEFAULT_HEADERS = {
@@ -9,7 +12,26 @@ DEFAULT_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
 }
+_TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+
+_ADDED = "motorisk.headers"
+
+
+def add_header(environ: MutableMapping[str, Any], name: str, value: str) -> None:
+    """Send a header with the answer to a request, whatever the answer will be."""
+    environ.setdefault(_ADDED, []).append((name, value))
+
+
+def added_headers(environ: MutableMapping[str, Any]) -> list[tuple[str, str]]:
+    """The headers that this request's answer has beside its own."""
+    added: list[tuple[str, str]] = environ.get(_ADDED, [])
+    if environ["wsgi.url_scheme"] == "https":
+        return [*added, _TLS_ONLY]
+    return added
 
 
 def secure_answers(app: Flask) -> None:
@@ -21,4 +43,6 @@ def secure_answers(app: Flask) -> None:
             return response
         for name, value in DEFAULT_HEADERS.items():
             response.headers.setdefault(name, value)
+        for name, value in added_headers(request.environ):
+            response.headers[name] = value
         return response

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from motorisk.quoting.backlog import Backlog
 from motorisk.quoting.cache import ServingCache
 from motorisk.quoting.champion import Champion
+from motorisk.quoting.clients import Clients
 from motorisk.quoting.database import Database
 from motorisk.quoting.ledger import Ledger
 from motorisk.quoting.recorder import Recorder
 from motorisk.quoting.refresher import Refresher
 from motorisk.quoting.service import QuoteService
 from motorisk.settings import Settings
+from motorisk_web.access import Access
 from motorisk_web.drift_gauges import DriftGauges
 from motorisk_web.measurements import Measurements
 
@@ -20,6 +22,7 @@ class Services:
     """One process's quote service. Nothing is connected and no thread runs before `refresher.start()`."""
 
     quoting: QuoteService
+    access: Access
     measurements: Measurements
     drift_gauges: DriftGauges
     backlog: Backlog
@@ -31,17 +34,26 @@ class Services:
         measurements = Measurements()
         database = Database(settings)
         cache = ServingCache(settings.home / "quoting")
-        champion = Champion(database, cache, on_swap=measurements.model_swapped, on_failure=measurements.refresh_failed)
+        champion = Champion(
+            database,
+            cache,
+            on_swap=measurements.model_swapped,
+            on_failure=measurements.refresh_failed,
+            on_plan_refused=measurements.plan_refused,
+        )
+        clients = Clients(database, settings.home / "quoting", on_failure=measurements.database_failed)
         ledger = Ledger(database)
         backlog = Backlog(settings.home / "journal")
         recorder = Recorder(
             database,
             backlog,
             on_database_failure=measurements.database_failed,
+            on_committed=measurements.rows_committed,
             on_journalled=measurements.rows_journalled,
         )
         return cls(
             quoting=QuoteService(database, champion, cache, ledger, recorder, backlog),
+            access=Access(settings, clients, measurements),
             measurements=measurements,
             drift_gauges=DriftGauges(
                 database,
@@ -49,5 +61,5 @@ class Services:
                 on_failure=measurements.database_failed,
             ),
             backlog=backlog,
-            refresher=Refresher(database, champion, ledger, recorder, backlog),
+            refresher=Refresher(database, champion, clients, ledger, recorder, backlog),
         )

@@ -6,6 +6,7 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
+from motorisk_web.access import current_client
 from motorisk_web.answers import JsonAnswer
 from motorisk_web.documents import prediction_document
 from motorisk_web.problems import problem_responses
@@ -27,7 +28,7 @@ def blueprint(services: Services) -> APIBlueprint:
     @validated()
     def predict(body: QuoteRequest) -> Response:
         """Predict the risk class of a policy; the older API, kept for its clients."""
-        quote = quoting.quote(body.asked(), channel="predict")
+        quote = quoting.quote(body.asked(), channel="predict", client=current_client())
         measurements.quote_stored(quote)
         return JsonAnswer(prediction_document(quote.priced))
 
@@ -36,7 +37,7 @@ def blueprint(services: Services) -> APIBlueprint:
     @validated()
     def predict_mock(body: QuoteRequest) -> Response:
         """Record an input for drift monitoring without pricing it; answers null."""
-        quoting.record_input(body.asked())
+        quoting.record_input(body.asked(), client=current_client())
         return JsonAnswer(None)
 
     return api

@@ -45,6 +45,7 @@ class Demo:
         self.settings = settings
         self.airflow = LocalAirflow(settings)
         self.quotes_url = f"http://{settings.quote_host}:{settings.quote_port}"
+        self._health_url = f"http://{settings.quote_host}:{settings.quote_admin_port or settings.quote_port}"
         self._console = console
         self._supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}", highlight=False))
 
@@ -133,7 +134,7 @@ class Demo:
 
     def _answers(self, path: str) -> bool:
         try:
-            return httpx.get(self.quotes_url + path, timeout=5).is_success
+            return httpx.get(self._health_url + path, timeout=5).is_success
         except httpx.HTTPError:
             return False
 

@@ -26,6 +26,7 @@ from motorisk.quoting.journal import (
     remove,
 )
 from motorisk.quoting.ledger import REFUSED, Entry, KeyClaim, KeyHolder, LedgerSession
+from motorisk.quoting.rows import completed
 
 CARRIED_AT_ONCE = 1000
 _KEYED = b'"key":'
@@ -69,7 +70,7 @@ def _claim(document: dict[str, Any]) -> KeyClaim | None:
 
 def _entry(payload: bytes) -> Entry:
     document = json.loads(payload)
-    return Entry(document["line"], _claim(document))
+    return Entry(completed(document["line"]), _claim(document))
 
 
 def _held(entry: Entry, known: dict[tuple[str, str], KeyHolder]) -> KeyHolder | None:

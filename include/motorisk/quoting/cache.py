@@ -4,8 +4,6 @@
 own, `MOTORISK_HOME/quoting/plans/DIGEST.json` the rating plans, each named by its digest.
 """
 
-import hashlib
-import os
 from datetime import date, datetime
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from motorisk.domain.rating_plan import RatingPlan
 from motorisk.domain.tariff import Tariff
 from motorisk.errors import PlanRefused
-from motorisk.quoting.journal import sync_folder
+from motorisk.quoting.sealed import seal, unseal, write_whole
 from motorisk.registry.versions import ModelVersion
 
 KEPT_PLANS = 8
@@ -57,11 +55,11 @@ class ServingCache:
         self._plans.mkdir(parents=True, exist_ok=True)
         plan_file = self._plan_file(version.digest)
         if not plan_file.exists():
-            _write(plan_file, plan.to_json().encode())
+            write_whole(plan_file, plan.to_json().encode())
             self._forget_old_plans()
         told = _CachedVersion(**{name: getattr(version, name) for name in _CachedVersion.model_fields})
         content = _CachedServing(version=told, tariffs=tariffs).model_dump_json().encode()
-        _write(self._file, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+        write_whole(self._file, seal(content))
 
     def forget(self) -> None:
         """Serve nothing after the next start without Postgres: the registry has no champion."""
@@ -70,10 +68,10 @@ class ServingCache:
     def load(self) -> tuple[ModelVersion, RatingPlan, list[Tariff]] | None:
         """What was served last; None where nothing was, `PlanRefused` where it is not as it was written."""
         try:
-            digest, _, content = self._file.read_bytes().partition(b"\n")
+            content = unseal(self._file.read_bytes())
         except FileNotFoundError:
             return None
-        if hashlib.sha256(content).hexdigest().encode() != digest:
+        if content is None:
             raise PlanRefused(f"{self._file} was changed after it was written")
         try:
             serving = _CachedServing.model_validate_json(content)
@@ -98,18 +96,3 @@ class ServingCache:
         plans = sorted(self._plans.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in plans[KEPT_PLANS:]:
             path.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Put a file in place whole, or not at all."""
-    unborn = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with unborn.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unborn.replace(path)
-    except OSError:
-        unborn.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)

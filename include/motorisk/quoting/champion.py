@@ -54,11 +54,13 @@ class Champion:
         *,
         on_swap: Callable[[ServedModel | None], None] = _ignore,
         on_failure: Callable[[RefreshFailure], None] = _ignore,
+        on_plan_refused: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._cache = cache
         self._on_swap = on_swap
         self._on_failure = on_failure
+        self._on_plan_refused = on_plan_refused
         self._serving = Serving(model=None, tariffs=[])
         self._is_cached = True
         self._failure: MotoriskError | None = DatabaseUnavailable("the database has not been reached yet")
@@ -177,4 +179,6 @@ class Champion:
             trace = error if kind == "other" and not isinstance(error, MotoriskError) else None
             _log.error("cannot follow the champion (%s); %s", reason, meanwhile, exc_info=trace)
             self._reported = reason
+            if kind == "plan":
+                self._on_plan_refused()
         self._on_failure(kind)

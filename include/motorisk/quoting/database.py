@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -11,6 +12,9 @@ from motorisk.errors import DatabaseUnavailable
 from motorisk.settings import Settings
 from motorisk.warehouse.database import open_warehouse
 from motorisk.warehouse.schema import require_current
+
+CONNECT_SECONDS = 3
+STATEMENT_SECONDS = 5
 
 _AWAY = "the database does not answer; try again in a few seconds"
 
@@ -40,6 +44,7 @@ class Database:
             with self._translated():
                 engine = open_warehouse(self._settings)
                 require_current(engine)
+                _bound(engine)
             self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
             self._engine = engine
         assert self._autocommit is not None  # noqa: S101  set with the engine
@@ -93,6 +98,18 @@ class Database:
             if is_connection_lost(error.orig):
                 self.went_away()
             raise DatabaseUnavailable(_AWAY) from error.orig
+
+
+def _bound(engine: Engine) -> None:
+    """Bound every wait for the server, also one that has vanished without a word: requests wait with it."""
+
+    @event.listens_for(engine, "do_connect")
+    def hurry(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
+        parameters["connect_timeout"] = CONNECT_SECONDS
+        parameters["tcp_user_timeout"] = STATEMENT_SECONDS * 1000
+        parameters["options"] = f"{parameters.get('options', '')} -c statement_timeout={STATEMENT_SECONDS}s"
+
+    engine.dispose()  # those that are open already
 
 
 def is_connection_lost(error: BaseException | None) -> bool:

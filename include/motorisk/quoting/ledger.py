@@ -25,6 +25,8 @@ LOCK_TIMEOUT = "2s"
 """Making a partition locks the ledger: a long report must not make quotes wait behind it for longer."""
 STATEMENT_TIMEOUT = "5s"
 """Bounds a commit that waits for somebody's lock; its quotes are in the journal long before."""
+FORGET_TIMEOUT = "60s"
+"""Nobody waits for old keys to go."""
 KEY_DAYS = 7
 """Idempotency keys are remembered for at least so long."""
 
@@ -182,6 +184,7 @@ class Ledger:
     def forget_old_keys(self) -> None:
         """Remove idempotency keys older than `KEY_DAYS`."""
         with self._database.transaction() as connection:
+            connection.execute(text("SELECT set_config('statement_timeout', :time, true)"), {"time": FORGET_TIMEOUT})
             age = text("make_interval(days => :days)").bindparams(days=KEY_DAYS)
             connection.execute(delete(quote_key).where(quote_key.c.quoted_at < func.now() - age))
 
@@ -203,4 +206,5 @@ def priced_quote_of(row: Row[Any]) -> PricedQuote:
         expected_risk=row.expected_risk,
         probabilities=ClassProbabilities(row.p_low, row.p_medium, row.p_high),
         premium=Premium(net=row.net, insurance_tax=row.insurance_tax, gross=row.gross),
+        client=row.client,
     )

@@ -39,6 +39,8 @@ class PricedQuote(NamedTuple):
     expected_risk: float | None
     probabilities: ClassProbabilities
     premium: Premium
+    client: str | None = None
+    """Who asked; None where nobody had to say."""
 
     @property
     def valid_until(self) -> datetime:

@@ -101,11 +101,13 @@ class Recorder:
         backlog: Backlog,
         *,
         on_database_failure: Callable[[], None] = lambda: None,
+        on_committed: Callable[[int], None] = lambda rows: None,
         on_journalled: Callable[[int], None] = lambda rows: None,
     ) -> None:
         self._database = database
         self._backlog = backlog
         self._on_database_failure = on_database_failure
+        self._on_committed = on_committed
         self._on_journalled = on_journalled
         self._for_ledger: SimpleQueue[_Waiting] = SimpleQueue()
         self._for_journal: SimpleQueue[_Waiting] = SimpleQueue()
@@ -213,6 +215,7 @@ class Recorder:
             for waiting in batch:
                 waiting.settle([Outcome("ledger", next(answers)) for _ in waiting.entries])
             _wake(batch)
+            self._on_committed(len(entries))
 
     # --- the thread of the journal -------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import psycopg2
 from motorisk.errors import DatabaseUnavailable
 from motorisk.quoting.backlog import Backlog
 from motorisk.quoting.champion import Champion
+from motorisk.quoting.clients import Clients
 from motorisk.quoting.database import Database
 from motorisk.quoting.ledger import Ledger, LedgerSession
 from motorisk.quoting.recorder import Recorder
@@ -23,16 +24,23 @@ _log = logging.getLogger(__name__)
 
 
 class Refresher:
-    """Follows the champion every second, sees whether a database that was away is back, and carries the journal over.
+    """Follows champion and clients every second, sees whether a lost database is back, and carries the journal over.
 
     One a process, started after gunicorn has forked: threads and connections do not survive a fork.
     """
 
     def __init__(
-        self, database: Database, champion: Champion, ledger: Ledger, recorder: Recorder, backlog: Backlog
+        self,
+        database: Database,
+        champion: Champion,
+        clients: Clients,
+        ledger: Ledger,
+        recorder: Recorder,
+        backlog: Backlog,
     ) -> None:
         self._database = database
         self._champion = champion
+        self._clients = clients
         self._ledger = ledger
         self._recorder = recorder
         self._backlog = backlog
@@ -47,6 +55,7 @@ class Refresher:
         if self._thread is not None:
             return
         self._champion.remember()
+        self._clients.remember()
         self._thread = threading.Thread(target=self._run, name="refresher", daemon=True)
         self._thread.start()
         self._looked.wait(HURRIED_LOOK_SECONDS if self._champion.serving.model else FIRST_LOOK_SECONDS)
@@ -68,7 +77,10 @@ class Refresher:
                 return
 
     def _work(self) -> None:
-        if not self._champion.refresh():
+        can_read = self._champion.refresh()
+        if can_read or not self._database.is_away:  # whatever ails the champion, a revoked key is refused
+            self._clients.refresh()
+        if not can_read:
             return
         if self._database.is_away:
             self._come_back()

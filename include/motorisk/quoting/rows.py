@@ -32,12 +32,13 @@ COLUMNS = (
     "net",
     "insurance_tax",
     "gross",
+    "client",
 )
 """The columns of a line, in its order; a test compares them with the table's."""
 
 _NULL = "\\N"
 _INPUT_COLUMNS = COLUMNS.index("version")
-_UNPRICED = "\t".join([_NULL] * (len(COLUMNS) - _INPUT_COLUMNS))
+_UNPRICED = "\t".join([_NULL] * (COLUMNS.index("client") - _INPUT_COLUMNS))
 _ESCAPED = re.compile(r"\\(.)")
 _UNESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -74,15 +75,26 @@ def priced_line(priced: PricedQuote) -> str:
     return (
         f"{asked}\t{priced.version}\t{priced.digest}\t{_text(priced.tariff)}\t{priced.predictor}\t"
         f"{priced.risk_class.value}\t{risk}\t{low}\t{medium}\t{high}\t"
-        f"{premium.net}\t{premium.insurance_tax}\t{premium.gross}"
+        f"{premium.net}\t{premium.insurance_tax}\t{premium.gross}\t{_text(priced.client)}"
     )
 
 
 def input_line(
-    quote_id: UUID, recorded_at: datetime, effective: date, features: PolicyFeatures, reference: str | None
+    quote_id: UUID,
+    recorded_at: datetime,
+    effective: date,
+    features: PolicyFeatures,
+    reference: str | None,
+    client: str | None = None,
 ) -> str:
     """The line of an input that nobody priced, kept for drift monitoring alone."""
-    return f"{_input(quote_id, recorded_at, 'mock', reference, effective, features)}\t{_UNPRICED}"
+    asked = _input(quote_id, recorded_at, "mock", reference, effective, features)
+    return f"{asked}\t{_UNPRICED}\t{_text(client)}"
+
+
+def completed(line: str) -> str:
+    """A line with all of today's columns: those that journals hold from before clients had names lack the last."""
+    return line if line.count("\t") == len(COLUMNS) - 1 else f"{line}\t{_NULL}"
 
 
 def _unescaped(field: str) -> str:
@@ -112,4 +124,5 @@ def priced_quote(line: str) -> PricedQuote:
         expected_risk=None if fields["expected_risk"] == _NULL else float(fields["expected_risk"]),
         probabilities=ClassProbabilities(*(int(fields[name]) for name in ("p_low", "p_medium", "p_high"))),
         premium=Premium(*(Decimal(fields[name]) for name in ("net", "insurance_tax", "gross"))),
+        client=None if fields["client"] == _NULL else _unescaped(fields["client"]),
     )

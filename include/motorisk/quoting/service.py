@@ -18,6 +18,7 @@ from motorisk.errors import (
     NoTariff,
     PlanRefused,
     QuoteNotRecorded,
+    UnknownQuote,
 )
 from motorisk.quoting.backlog import Backlog
 from motorisk.quoting.cache import ServingCache
@@ -81,7 +82,7 @@ class Readiness(NamedTuple):
 
 
 def price(
-    model: ServedModel, tariffs: list[Tariff], asked: Asked, *, channel: Channel = "quote"
+    model: ServedModel, tariffs: list[Tariff], asked: Asked, *, channel: Channel = "quote", client: str | None = None
 ) -> tuple[PricedQuote, Estimate | None]:
     """Price a policy without storing it; the model's estimate, unless the rules answered.
 
@@ -108,6 +109,7 @@ def price(
         expected_risk=estimate.expected_risk if estimate else None,
         probabilities=probabilities,
         premium=tariff.premium(probabilities),
+        client=client,
     )
     return priced, estimate
 
@@ -136,6 +138,10 @@ class QuoteService:
         """What is served now; without a champion `NoChampion`, or why the registry could not be read."""
         return self._champion.require(self._champion.serving)
 
+    def tariff(self) -> Tariff:
+        """The tariff in force today (UTC); `NoTariff` without one."""
+        return in_force(self._champion.serving.tariffs, datetime.now(UTC).date())
+
     def readiness(self) -> Readiness:
         """Whether a quote can be priced and recorded now; raises what stands in the way."""
         serving = self._champion.serving
@@ -157,6 +163,7 @@ class QuoteService:
         channel: Channel = "quote",
         language: Language = "en",
         key: IdempotencyKey | None = None,
+        client: str | None = None,
     ) -> Quote:
         """Price, record and explain; the same quote again where the key has one already.
 
@@ -165,7 +172,7 @@ class QuoteService:
         """
         serving = self._champion.serving
         model = self._champion.require(serving)
-        priced, estimate = _priced(model, serving, asked, channel)
+        priced, estimate = _priced(model, serving, asked, channel, client)
         if key is None:
             (outcome,) = self._recorder.record([Entry(priced_line(priced))])
         else:
@@ -176,14 +183,16 @@ class QuoteService:
         currency = _currency(serving.tariffs, priced.tariff)
         return explain(priced, model.pricer, currency, language=language, estimate=estimate, recorded=outcome.recorded)
 
-    def quote_many(self, many: Iterable[Asked], *, language: Language = "en") -> list[Quote | MotoriskError]:
+    def quote_many(
+        self, many: Iterable[Asked], *, language: Language = "en", client: str | None = None
+    ) -> list[Quote | MotoriskError]:
         """Price and explain each, or say why not; record all that have a price in one transaction."""
         serving = self._champion.serving
         model = self._champion.require(serving)
         found: list[tuple[PricedQuote, Estimate | None] | MotoriskError] = []
         for asked in many:
             try:
-                found.append(_priced(model, serving, asked, "quote"))
+                found.append(_priced(model, serving, asked, "quote", client))
             except MotoriskError as error:
                 found.append(error)
         entries = [Entry(priced_line(item[0])) for item in found if isinstance(item, tuple)]
@@ -224,16 +233,22 @@ class QuoteService:
             for name, value in changes
         ]
 
-    def record_input(self, asked: Asked) -> None:
+    def record_input(self, asked: Asked, *, client: str | None = None) -> None:
         """Keep an input for drift monitoring; needs no champion."""
         now = datetime.now(UTC)
         features, effective, reference = asked
-        line = input_line(uuid.uuid4(), now, effective or now.date(), features, reference)
+        line = input_line(uuid.uuid4(), now, effective or now.date(), features, reference, client)
         self._recorder.record([Entry(line)])
 
-    def find(self, quote_id: uuid.UUID, *, language: Language = "en") -> Quote:
-        """A stored quote, explained by the version that priced it; `UnknownQuote` where there is none."""
-        return self._explained(self._ledger.find(quote_id), language)
+    def find(self, quote_id: uuid.UUID, *, language: Language = "en", client: str | None = None) -> Quote:
+        """A stored quote, explained by the version that priced it; `UnknownQuote` where there is none.
+
+        To a client other people's quotes do not exist either; without one (open access) everybody's do.
+        """
+        priced = self._ledger.find(quote_id)
+        if client is not None and priced.client != client:
+            raise UnknownQuote(f"there is no quote {quote_id}")
+        return self._explained(priced, language)
 
     def _record_once(self, entry: Entry, claim: KeyClaim) -> Outcome:
         if not self._backlog.is_empty:
@@ -287,10 +302,10 @@ def usual_changes(pricer: Pricer, features: PolicyFeatures) -> list[tuple[str, f
 
 
 def _priced(
-    model: ServedModel, serving: Serving, asked: Asked, channel: Channel
+    model: ServedModel, serving: Serving, asked: Asked, channel: Channel, client: str | None = None
 ) -> tuple[PricedQuote, Estimate | None]:
     try:
-        return price(model, serving.tariffs, asked, channel=channel)
+        return price(model, serving.tariffs, asked, channel=channel, client=client)
     except NoTariff as error:
         if asked.effective_date is None or not serving.tariffs:
             raise

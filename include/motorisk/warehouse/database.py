@@ -68,6 +68,7 @@ def _engine(url: str) -> Engine:
     return create_engine(
         url,
         pool_pre_ping=True,
+        pool_timeout=10,
         connect_args={"connect_timeout": 10, "application_name": "motorisk", "options": "-c timezone=UTC"},
     )
 

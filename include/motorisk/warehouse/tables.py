@@ -201,6 +201,7 @@ quote = Table(
     Column("digest", Text),
     Column("tariff", Text),
     *[Column(name, kind) for name, kind, _ in _PRICE_COLUMNS],
+    Column("client", Text),
     schema="motorisk",
 )
 
@@ -212,6 +213,22 @@ quote_key = Table(
     Column("fingerprint", Text, nullable=False),
     Column("quote_id", Uuid, nullable=False),
     Column("quoted_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("rate", Double),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_on", Date),
+    Column("revoked_by", Text),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("last_used_on", Date),
     schema="motorisk",
 )
 

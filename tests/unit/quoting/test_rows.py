@@ -11,7 +11,7 @@ from motorisk.domain.policy import PolicyFeatures
 from motorisk.domain.risk import ClassProbabilities, RiskClass
 from motorisk.domain.tariff import Premium
 from motorisk.quoting.quote import PricedQuote
-from motorisk.quoting.rows import COLUMNS, priced_line, priced_quote
+from motorisk.quoting.rows import COLUMNS, completed, input_line, priced_line, priced_quote
 from motorisk.warehouse.tables import quote
 
 amounts = st.decimals(0, 10**6, places=2)
@@ -41,7 +41,21 @@ quotes = st.builds(
     expected_risk=st.none() | numbers,
     probabilities=st.builds(ClassProbabilities, st.integers(0, 10**8), st.integers(0, 10**8), st.integers(0, 10**8)),
     premium=st.builds(Premium, amounts, amounts, amounts),
+    client=st.none() | texts,
 )
+
+
+@given(made=quotes)
+def test_a_line_from_before_clients_had_names_is_nobodys(made: PricedQuote) -> None:
+    line = priced_line(made)
+    assert completed(line) == line
+    assert priced_quote(completed(line.rpartition("\t")[0])) == made._replace(client=None)
+
+
+def test_a_recorded_input_has_all_columns() -> None:
+    moment, features = datetime(2026, 1, 1, tzinfo=UTC), PolicyFeatures(0.0, 35.0, 0.0, 45.0, 90.0, 45.9)
+    line = input_line(UUID(int=1), moment, moment.date(), features, None, "broker")
+    assert dict(zip(COLUMNS, line.split("\t"), strict=True))["client"] == "broker"
 
 
 @given(made=quotes)

@@ -10,7 +10,7 @@ import struct
 import time
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from motorisk_web.bounded_worker import BoundedWorker
 
 SLOTS = 256
 LEAVE_SECONDS = 0.0002
@@ -24,8 +24,8 @@ for _slot in range(SLOTS):
     _connections[_slot] = _NOBODY
 
 
-class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """A `gthread` worker that tells the others how many connections it has."""
+class BalancedWorker(BoundedWorker):
+    """A worker that tells the others how many connections it has."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -1,0 +1,2 @@
+ALTER TABLE motorisk.quote DROP COLUMN client;
+DROP TABLE motorisk.api_key;
