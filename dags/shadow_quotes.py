@@ -10,9 +10,10 @@ in, and stores the result in `motorisk.shadow_quote`. `report` writes into its l
 answered to the quotes of the last seven days; `motorisk shadow report V` tells of other days. Customers notice nothing:
 the quote service takes no part in it. Without a shadow both tasks are green and empty-handed.
 
-**If it is red** quotes are answered as ever, and the other shadows are priced. *Rating plan refused*: the version's plan
-was changed after training, or prices nonsense; stop it (`motorisk shadow stop V --by WHO`) and reject it. *No tariff*: a
-tariff that quotes were priced in has gone from `motorisk.tariff`; put it back. A lost connection is retried by itself.
+**If it is red** quotes are answered as ever, and the other shadows are priced. *Rating plan refused*: the version's
+plan was changed after training, or prices nonsense; stop it (`motorisk shadow stop V --by WHO`) and reject it. *No
+tariff*: a tariff that quotes were priced in has gone from `motorisk.tariff`; put it back. A lost connection is retried
+by itself.
 
 **Rerunning** prices what is missing, each quote once.
 """
