@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +22,7 @@ from motorisk.errors import NoTariff, PlanRefused, TransitionRefused, UnknownVer
 from motorisk.pipelines.shadow import following
 from motorisk.pipelines.shadow.challenger import start_shadow
 from motorisk.pipelines.shadow.comparison import report
-from motorisk.pipelines.shadow.following import follow, require_followed
+from motorisk.pipelines.shadow.following import follow, keep_following, require_followed
 from motorisk.pipelines.shadow.wording import to_line, to_markdown
 from motorisk.quoting.champion import ServedModel
 from motorisk.quoting.database import Database
@@ -58,7 +60,6 @@ def write(warehouse: Engine, settings: Settings) -> Write:
     database = Database(settings)
     with database.probe():
         database.came_back()
-    session = LedgerSession(database)
     generator = np.random.default_rng(1)
 
     def append(moments: Sequence[datetime]) -> list[PricedQuote]:
@@ -79,7 +80,9 @@ def write(warehouse: Engine, settings: Settings) -> Write:
             made.append(priced._replace(quoted_at=moment))
         # And an input that was recorded for drift monitoring alone: nobody priced it.
         unpriced = input_line(uuid.uuid4(), moments[0], DAY, PolicyFeatures(*[1.0] * 6), None)
+        session = LedgerSession(database)
         session.append([*(Entry(priced_line(priced)) for priced in made), Entry(unpriced)])
+        session.close()
         return made
 
     return append
@@ -161,14 +164,47 @@ def test_a_quote_is_priced_once_however_often_and_by_however_many_it_is_looked_f
     assert [one.quotes for one in follow(warehouse)] == [0]
 
 
+def test_a_follower_waits_for_a_database_that_is_away_and_goes_on(
+    warehouse: Engine, versions: tuple[int, int], write: Write, unreachable: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    start(warehouse, versions[1])
+    told: list[following.Followed] = []
+    stopped = threading.Event()
+
+    def wait_for(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    follower = threading.Thread(
+        target=keep_following, args=(warehouse, stopped), kwargs={"every": 0.02, "told": told.append}
+    )
+    follower.start()
+    try:
+        now = datetime.now(UTC)
+        write(at(5, now))
+        wait_for(lambda: told)
+        with unreachable(warehouse):
+            wait_for(lambda: "does not answer" in caplog.text)
+        wait_for(lambda: "answers again" in caplog.text)
+        write(at(5, now + timedelta(seconds=1)))
+        wait_for(lambda: sum(one.quotes for one in told) == 10)
+    finally:
+        stopped.set()
+        follower.join()
+    assert caplog.text.count("does not answer") == 1
+    assert len(priced(warehouse, versions[1])) == 10
+
+
 def test_quotes_that_come_late_through_a_journal_are_found(
     warehouse: Engine, versions: tuple[int, int], write: Write
 ) -> None:
     now = datetime.now(UTC)
     start(warehouse, versions[1], since=now - timedelta(days=40))
-    write([now - timedelta(minutes=1)])
+    write([now - timedelta(seconds=5)])
     assert [one.quotes for one in follow(warehouse)] == [1]
-    write([now - timedelta(days=30), now - timedelta(hours=3), now - timedelta(minutes=2)])
+    write([now - timedelta(days=30), now - timedelta(hours=3), now - timedelta(seconds=10)])
     assert [one.quotes for one in follow(warehouse, thoroughly=False)] == [1]
     assert [one.quotes for one in follow(warehouse)] == [2]
     write([now - timedelta(days=39)])

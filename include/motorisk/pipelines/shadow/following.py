@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg2 import sql
 from sqlalchemy import Connection, Engine, func, select, text, update
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from motorisk.domain.policy import FEATURES
 from motorisk.domain.rating_plan import RatingPlan
@@ -38,7 +38,7 @@ from motorisk.warehouse.tables import shadow
 QUOTES_AT_ONCE = 20_000
 STEP = timedelta(days=1)
 """The ledger is looked through in steps of so long, so that nobody waits behind a long transaction."""
-OVERLAP = timedelta(minutes=10)
+OVERLAP = timedelta(minutes=1)
 """A quote that is in the ledger later than this after it was made is found by a thorough look only."""
 LATE_DAYS = 31
 """How long after it was made a quote may come into the ledger and still be found."""
@@ -132,7 +132,8 @@ def keep_following(engine: Engine, stopped: threading.Event, *, every: float, to
             followed = follow(engine, thoroughly=thoroughly, stopped=stopped.is_set)
         except (DatabaseUnavailable, OperationalError, InterfaceError) as error:
             if not is_away:
-                _log.warning("the database does not answer: %s", " ".join(str(error).split()))
+                reason = error.orig if isinstance(error, DBAPIError) else error
+                _log.warning("the database does not answer: %s", " ".join(str(reason).split()))
             is_away = True
         else:
             if is_away:
