@@ -27,7 +27,7 @@ from motorisk.quoting.ledger import Entry, KeyClaim, KeyHolder, Ledger
 from motorisk.quoting.pricing import Estimate, Pricer
 from motorisk.quoting.quote import Channel, PricedQuote, Quote, explain
 from motorisk.quoting.recorder import Outcome, Recorder
-from motorisk.quoting.rows import input_line, priced_line, priced_quote
+from motorisk.quoting.rows import channel_of, input_line, priced_line, priced_quote
 from motorisk.quoting.wording import Language
 from motorisk.registry.tariffs import in_force
 from motorisk.registry.versions import load_plan
@@ -232,8 +232,14 @@ class QuoteService:
         self._recorder.record([Entry(line)])
 
     def find(self, quote_id: uuid.UUID, *, language: Language = "en") -> Quote:
-        """A stored quote, explained by the version that priced it; `UnknownQuote` where there is none."""
-        return self._explained(self._ledger.find(quote_id), language)
+        """A stored quote, explained by the version that priced it; `UnknownQuote` where there is none.
+
+        First in the journal, then in the ledger: it goes from the one to the other.
+        """
+        line = self._backlog.line(quote_id)
+        if line is None or channel_of(line) != "quote":
+            return self._explained(self._ledger.find(quote_id), language)
+        return self._explained(priced_quote(line), language)._replace(recorded="journal")
 
     def _record_once(self, entry: Entry, claim: KeyClaim) -> Outcome:
         if not self._backlog.is_empty:
@@ -258,6 +264,9 @@ class QuoteService:
         return explain(priced, pricer, currency, language=language)
 
     def _load_pricer(self, version: int, digest: str) -> Pricer:
+        served = self._champion.serving.model
+        if served is not None and (served.version.version, served.version.digest) == (version, digest):
+            return served.pricer
         if self._database.is_away:
             try:
                 return Pricer(self._cache.plan(digest))
