@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, func, select, text
@@ -109,16 +110,20 @@ def rate(here: World, rows: int, a_day: int, rounds: int) -> None:
 
 
 @contextmanager
-def following(here: World, is_wanted: bool) -> Iterator[None]:
-    """A follower that looks every second, or none."""
+def following(here: World, is_wanted: bool) -> Iterator[list[float]]:
+    """A follower, or none; yields the CPU seconds that it used in the block, there when the block is left."""
+    used: list[float] = []
     if not is_wanted:
-        yield
+        yield used
         return
     command = [sys.executable, "-m", "motorisk", "shadow", "run"]
     process = subprocess.Popen(command, env=here.environment, stdout=subprocess.DEVNULL)
     try:
-        time.sleep(5)  # it has loaded everything
-        yield
+        time.sleep(8)  # it has loaded everything
+        before = psutil.Process(process.pid).cpu_times()
+        yield used
+        after = psutil.Process(process.pid).cpu_times()
+        used.append(after.user + after.system - before.user - before.system)
     finally:
         os.kill(process.pid, signal.SIGTERM)
         process.wait(60)
@@ -130,15 +135,26 @@ def beside(here: World, seconds: int, rounds: int) -> None:
     with here.engine.begin() as connection:
         start_shadow(connection, version, by="bench")
     table = Table(title=f"POST /v1/quotes, {rounds} rounds of {seconds} s, medians", title_justify="left")
-    for heading in ("connections", "follower", "quotes/s", "p50 ms", "p99 ms", "longest ms", "failed"):
+    for heading in (
+        "connections",
+        "follower",
+        "quotes/s",
+        "p50 ms",
+        "p99 ms",
+        "longest ms",
+        "failed",
+        "follower's CPU",
+    ):
         table.add_column(heading, justify="right")
     with serving(here, "motorisk_web.gunicorn_conf", "/v1/quotes") as service:
         for connections in (2, 32):
             runs: dict[bool, list[Answers]] = {False: [], True: []}
+            used: list[float] = []
             for _ in range(rounds):
                 for is_followed, found in (*runs.items(), *reversed(runs.items())):
-                    with following(here, is_followed):
+                    with following(here, is_followed) as seconds_used:
                         found.append(asyncio.run(load(service.port, connections=connections, seconds=seconds)))
+                    used += seconds_used
             for is_followed, found in runs.items():
                 table.add_row(
                     str(connections),
@@ -148,6 +164,7 @@ def beside(here: World, seconds: int, rounds: int) -> None:
                     f"{statistics.median(one.percentile(0.99) for one in found):.1f}",
                     f"{max(1000 * max(one.seconds) for one in found):.0f}",
                     str(sum(len(one.refused) + one.broken for one in found)),
+                    f"{statistics.median(used) / seconds:.1%}" if is_followed else "",
                 )
     follow(here.engine)
     console.print(table)
