@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from motorisk.commands import clients, data, database, models, nights, quotes, service, timelapse
+from motorisk.commands import clients, data, database, models, nights, quotes, service, shadow, timelapse
 from motorisk.commands.output import notices
 from motorisk.errors import MotoriskError
 
@@ -35,6 +35,7 @@ app.command()(nights.performance)
 app.command()(timelapse.timelapse)
 app.add_typer(quotes.app, name="quote")
 app.add_typer(clients.app, name="clients")
+app.add_typer(shadow.app, name="shadow")
 app.command()(service.serve)
 
 

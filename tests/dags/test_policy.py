@@ -24,6 +24,7 @@ def test_the_inventory_is_the_dags_of_the_design(dag_bag: Any) -> None:
         "report_drift",
         "report_performance",
         "score_portfolio",
+        "shadow_quotes",
         "train_model",
     ]
 

@@ -1,7 +1,7 @@
 """Every DAG, run for real on a simulated world."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.registry.versions import all_versions, find_champion
 from motorisk.settings import Settings
 from motorisk.simulation.portfolio import Simulation
-from motorisk.warehouse.tables import drift_metric, drift_run, performance, score, score_run
+from motorisk.warehouse.tables import drift_metric, drift_run, performance, score, score_run, shadow_quote
 
 RunDag = Callable[..., Any]
 LAST_DAY_OF_MONTH_0 = "2024-01-31"
@@ -212,3 +212,28 @@ def test_a_night_without_quotes_has_nothing_to_replay_and_a_changed_quote_turns_
     with world.begin() as connection:
         connection.execute(text("UPDATE motorisk.tariff SET base_premium = 601"))
     assert run_dag("replay_quotes", as_of="2024-03-31").state == "failed"
+
+
+def test_shadows_price_what_is_new_and_a_refused_one_turns_the_run_red(
+    run_dag: RunDag, world: Engine, offer: Callable[..., int]
+) -> None:
+    from motorisk.pipelines.shadow.challenger import start_shadow
+
+    assert run_dag("shadow_quotes").state == "success"  # nothing is shadowed
+    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+    challenger = offer(world, 1.3)
+    with world.begin() as connection:
+        start_shadow(connection, challenger, by="tess", since=datetime(2024, 3, 1, tzinfo=UTC))
+        connection.execute(
+            text(
+                "INSERT INTO motorisk.quote VALUES ('2024-03-31 12:00+00', gen_random_uuid(), 'quote', NULL, "
+                "'2024-04-01', false, 119, false, 40, 100, 50, 1, repeat('a', 64), 'standard', 'rules', 'high', NULL, "
+                "0, 0, 100000000, 960, 182.40, 1142.40)"
+            )
+        )
+    assert _states(run_dag("shadow_quotes")) == {"price": "success", "report": "success"}
+    with world.connect() as connection:
+        assert connection.scalars(select(shadow_quote.c.version)).all() == [challenger]
+    with world.begin() as connection:
+        connection.execute(text("UPDATE motorisk.model_version SET plan = '{}' WHERE version = 2"))
+    assert _states(run_dag("shadow_quotes")) == {"price": "failed", "report": "upstream_failed"}

@@ -354,3 +354,17 @@ def test_old_keys_are_forgotten_and_young_ones_are_not(
     Ledger(database).forget_old_keys()
     with warehouse.connect() as connection:
         assert connection.scalars(select(quote_key.c.key)).all() == ["young"]
+
+
+def test_a_row_is_found_in_any_process_s_journal_until_it_is_carried_over(folder: Path, session: LedgerSession) -> None:
+    mine, other = Backlog(folder), Backlog(folder)
+    rows = [entry(), entry("a key")]
+    mine.append(rows[:1])
+    other.append(rows[1:])
+    for backlog in (mine, other):
+        assert [backlog.line(uuid.UUID(name(row))) for row in rows] == [row.line for row in rows]
+        assert backlog.line(uuid.uuid4()) is None
+    mine.carry(session)
+    assert [other.line(uuid.UUID(name(row))) for row in rows] == [None, rows[1].line]
+    other.carry(session)
+    assert [mine.line(uuid.UUID(name(row))) for row in rows] == [None, None]

@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,10 @@ def test_while_the_database_is_away_quotes_are_answered_and_are_in_the_ledger_af
             assert {document["model_version"] for document in journalled} == {version}
             assert client.post("/predict/", json=body).status_code == 200
             assert client.post("/predict/mock", json=body).status_code == 200
+            # Whichever worker has made it, and whichever is asked.
+            for document in journalled[:10]:
+                assert service.get(f"/v1/quotes/{document['quote_id']}").json() == document
+            assert service.get(f"/v1/quotes/{uuid.uuid4()}").status_code == 503  # it may be in the ledger
             refused = client.get(made.headers["Location"])
             assert (refused.status_code, refused.json()["title"]) == (503, "Database unavailable")
             assert int(refused.headers["Retry-After"]) > 0

@@ -143,15 +143,20 @@ def show(
     from motorisk.modelling.card.html import card_page
     from motorisk.modelling.card.markdown import to_markdown
     from motorisk.pipelines.card import card_of
+    from motorisk.pipelines.shadow.comparison import report_if_any
+    from motorisk.pipelines.shadow.wording import to_line
 
     if json and html is not None:
         raise typer.BadParameter("choose one of --html and --json")
     with warehouse().connect() as connection:
         found, card = get(connection, version), card_of(connection, version)
+        shadow = None if html is not None else report_if_any(connection, version)
     if json:
-        print_json({**as_json(found), "card": to_markdown(card)})
+        print_json({**as_json(found), "shadow": shadow, "card": to_markdown(card)})
     elif html is None:
         console.print(Markdown(to_markdown(card)))
+        if shadow is not None:
+            console.print(to_line(shadow), markup=False, highlight=False)
     else:
         _write(html, card_page(card))
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -40,7 +41,7 @@ def _encode(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Decimal | Path):
+    if isinstance(value, Decimal | Path | UUID):
         return str(value)
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 

@@ -24,7 +24,15 @@ from motorisk.warehouse.tables import drift_run, policy, score_run
 
 START_SECONDS = 300
 NIGHT_SECONDS = 900
-DAGS = ("train_model", "approve_model", "score_portfolio", "report_drift", "report_performance", "replay_quotes")
+DAGS = (
+    "train_model",
+    "approve_model",
+    "score_portfolio",
+    "report_drift",
+    "report_performance",
+    "replay_quotes",
+    "shadow_quotes",
+)
 
 
 class Stopped(BaseException):

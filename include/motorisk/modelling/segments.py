@@ -91,15 +91,16 @@ def _cells(snapshot: Snapshot) -> Iterator[tuple[tuple[str, str | None, str | No
     ages = np.digitize(snapshot.features["age"], AGE_BANDS)
     powers = np.digitize(snapshot.features["power"], POWER_BANDS)
     trained = snapshot.features["training"] != 0
-    for age, age_name in enumerate(_band_names(AGE_BANDS)):
+    for age, age_name in enumerate(band_names(AGE_BANDS)):
         yield (age_name, None, None), ages == age
         for training, training_name in ((False, "no"), (True, "yes")):
             inside = (ages == age) & (trained == training)
             yield (age_name, training_name, None), inside
-            for power, power_name in enumerate(_band_names(POWER_BANDS)):
+            for power, power_name in enumerate(band_names(POWER_BANDS)):
                 yield (age_name, training_name, power_name), inside & (powers == power)
 
 
-def _band_names(bounds: tuple[float, ...]) -> list[str]:
+def band_names(bounds: tuple[float, ...]) -> list[str]:
+    """What people call the bands between bounds, those beyond the ends included."""
     between = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(bounds)]
     return [f"below {bounds[0]:g}", *between, f"{bounds[-1]:g} and more"]

@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -23,6 +23,7 @@ from motorisk.quoting.journal import (
     claimed,
     journal_files,
     keep_aside,
+    records_that_begin,
     remove,
 )
 from motorisk.quoting.ledger import REFUSED, Entry, KeyClaim, KeyHolder, LedgerSession
@@ -120,6 +121,18 @@ class Backlog:
             self._look_at_files()
             found = self._keys.get((claim.client, claim.key))
         return found and found[1]
+
+    def line(self, quote_id: UUID) -> str | None:
+        """A quote's row in the journal of any process of this machine; None where it is not, or not any more.
+
+        Files are searched, not kept in memory: an outage of hours writes more than a worker may hold. An unreadable
+        file holds up no search, since the ledger may still know the quote.
+        """
+        for path in journal_files(self._folder):
+            with suppress(OSError), path.open("rb") as file:  # carried over meanwhile, for one
+                for payload in records_that_begin(file, f'{{"line":"{quote_id}\\t'.encode()):
+                    return _entry(payload).line
+        return None
 
     def pending(self) -> int:
         """Rows of all processes' journals that are not known to be in the ledger."""

@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -134,6 +135,26 @@ class JournalReader:
         """What lies behind the last complete record: empty unless a crash tore the end, or the disk forgot."""
         self._file.seek(self.offset)
         return self._file.read()
+
+
+def records_that_begin(file: BinaryIO, beginning: bytes) -> Iterator[bytes]:
+    """Complete records whose payload begins so.
+
+    Searched as plain bytes, in blocks, so that nobody waits long for the interpreter behind a large file: some other
+    record may hold these bytes too, hence its length and checksum have to fit.
+    """
+    position, tail = 0, b""
+    while block := file.read(_READ_BYTES):
+        text = tail + block
+        found = text.find(beginning)
+        while found >= 0:
+            begin = position - len(tail) + found - _HEADER.size
+            if begin >= len(MAGIC):
+                yield from islice(JournalReader(file, begin).records(), 1)
+                file.seek(position + len(block))
+            found = text.find(beginning, found + 1)
+        position += len(block)
+        tail = text[-(len(beginning) - 1) :]
 
 
 @contextmanager

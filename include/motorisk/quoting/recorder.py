@@ -29,7 +29,10 @@ GATHER_SECONDS = 0.01
 """How long a commit waits at most until it has rows of as many requests as the one before."""
 GATHER_STEP = 0.001
 LEDGER_SECONDS = 1.0
-"""A row that Postgres has not taken by then goes into the journal."""
+"""A row that Postgres has not taken by then goes into the journal, at the latest."""
+LEAST_LEDGER_SECONDS = 0.25
+COMMITS_WAITED = 20
+"""So many times a usual commit are waited for, within these bounds: where commits are quick, so is the way out."""
 JOURNAL_SECONDS = 10.0
 """A disk that takes longer counts as one that does not answer."""
 WAKE_SECONDS = 0.25
@@ -115,6 +118,7 @@ class Recorder:
         self._starting = threading.Lock()
         self._is_started = False
         self._is_committing = False
+        self._usual_commit = LEDGER_SECONDS / COMMITS_WAITED
         self._journal_failed_at = -math.inf
 
     @property
@@ -139,8 +143,9 @@ class Recorder:
             self._for_journal.put(waiting)
         else:
             self._for_ledger.put(waiting)
-            if not waiting.wait(LEDGER_SECONDS):
-                self._open_breaker(f"no answer to a commit within {LEDGER_SECONDS:g} s")
+            patience = max(LEAST_LEDGER_SECONDS, min(COMMITS_WAITED * self._usual_commit, LEDGER_SECONDS))
+            if not waiting.wait(patience):
+                self._open_breaker(f"no answer to a commit within {patience:.2g} s")
                 self._for_journal.put(waiting)
             elif isinstance(waiting.outcome, list):
                 return waiting.outcome
@@ -178,8 +183,11 @@ class Recorder:
                 batch += _gathered(self._for_ledger, sum(len(waiting.entries) for waiting in batch))
             crowd = len(batch)
             self._is_committing = True
+            began = time.monotonic()
             try:
                 self._commit(batch)
+                took = min(time.monotonic() - began, LEDGER_SECONDS)
+                self._usual_commit += 0.1 * (took - self._usual_commit)
             except Exception as error:  # this thread must not end
                 _log.exception("the ledger's writer failed and goes on")
                 for waiting in batch:

@@ -101,6 +101,11 @@ def _unescaped(field: str) -> str:
     return _ESCAPED.sub(lambda found: _UNESCAPES.get(found[1], found[1]), field)
 
 
+def channel_of(line: str) -> str:
+    """The channel of any line: `quote`, `predict` or `mock`."""
+    return line.split("\t", 3)[2]
+
+
 def priced_quote(line: str) -> PricedQuote:
     """The quote of a line that `priced_line` wrote."""
     fields = dict(zip(COLUMNS, line.split("\t"), strict=True))

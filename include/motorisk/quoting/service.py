@@ -28,7 +28,7 @@ from motorisk.quoting.ledger import Entry, KeyClaim, KeyHolder, Ledger
 from motorisk.quoting.pricing import Estimate, Pricer
 from motorisk.quoting.quote import Channel, PricedQuote, Quote, explain
 from motorisk.quoting.recorder import Outcome, Recorder
-from motorisk.quoting.rows import input_line, priced_line, priced_quote
+from motorisk.quoting.rows import channel_of, input_line, priced_line, priced_quote
 from motorisk.quoting.wording import Language
 from motorisk.registry.tariffs import in_force
 from motorisk.registry.versions import load_plan
@@ -243,12 +243,15 @@ class QuoteService:
     def find(self, quote_id: uuid.UUID, *, language: Language = "en", client: str | None = None) -> Quote:
         """A stored quote, explained by the version that priced it; `UnknownQuote` where there is none.
 
-        To a client other people's quotes do not exist either; without one (open access) everybody's do.
+        First in the journal, then in the ledger: it goes from the one to the other. To a client other people's quotes
+        do not exist either; without one (open access) everybody's do.
         """
-        priced = self._ledger.find(quote_id)
+        line = self._backlog.line(quote_id)
+        is_journalled = line is not None and channel_of(line) == "quote"
+        priced = priced_quote(line) if line is not None and is_journalled else self._ledger.find(quote_id)
         if client is not None and priced.client != client:
             raise UnknownQuote(f"there is no quote {quote_id}")
-        return self._explained(priced, language)
+        return self._explained(priced, language)._replace(recorded="journal" if is_journalled else "ledger")
 
     def _record_once(self, entry: Entry, claim: KeyClaim) -> Outcome:
         if not self._backlog.is_empty:
@@ -273,6 +276,9 @@ class QuoteService:
         return explain(priced, pricer, currency, language=language)
 
     def _load_pricer(self, version: int, digest: str) -> Pricer:
+        served = self._champion.serving.model
+        if served is not None and (served.version.version, served.version.digest) == (version, digest):
+            return served.pricer
         if self._database.is_away:
             try:
                 return Pricer(self._cache.plan(digest))

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from motorisk.errors import TransitionRefused
 from motorisk.warehouse.tables import model_event
 
 
@@ -20,6 +21,14 @@ class ModelEvent:
     comment: str | None
     details: Mapping[str, Any]
     happened_at: datetime
+
+
+def person(name: str) -> str:
+    """Who decides, without blanks around the name; `TransitionRefused` where there is no name."""
+    name = name.strip()
+    if not name:
+        raise TransitionRefused("who decides must be named")
+    return name
 
 
 def record(

@@ -1,7 +1,8 @@
 """How a version changes state.
 
 candidate → validated (its gates passed) → approved: the champion → retired; candidate or validated → rejected.
-At most one version is approved; the approver is never the trainer; every change is an audit row.
+At most one version is approved; the approver is never the trainer; every change is an audit row. Whatever is decided
+about a version ends its life as a shadow (`motorisk.registry.shadows`).
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, update
 
 from motorisk.errors import GateFailed, TransitionRefused
-from motorisk.registry.events import record
+from motorisk.registry import shadows
+from motorisk.registry.events import person, record
 from motorisk.registry.versions import ModelVersion, State, find_champion, get, load_plan, lock_registry
 from motorisk.warehouse.tables import model_version
 
@@ -67,7 +69,7 @@ def approve(connection: Connection, version: int, *, by: str, comment: str | Non
     """
     lock_registry(connection)
     found = get(connection, version)
-    by = _person(by)
+    by = person(by)
     if found.state == "approved":
         return found
     if found.state not in {"validated", "retired"}:
@@ -86,6 +88,7 @@ def approve(connection: Connection, version: int, *, by: str, comment: str | Non
         .values(state="approved", approved_by=by, approved_at=func.clock_timestamp())
     )
     record(connection, version, "approved", by, comment=comment, details={"digest": found.digest})
+    shadows.end(connection, version, by=by, because="approved")
     return get(connection, version)
 
 
@@ -109,7 +112,7 @@ def reject(connection: Connection, version: int, *, by: str, comment: str | None
     """Turn down a candidate or a validated version, for good; rejecting it again changes nothing."""
     lock_registry(connection)
     found = get(connection, version)
-    by = _person(by)
+    by = person(by)
     if found.state == "rejected":
         return found
     if found.state not in {"candidate", "validated"}:
@@ -117,6 +120,7 @@ def reject(connection: Connection, version: int, *, by: str, comment: str | None
         raise TransitionRefused(f"version {version} is {found.state} and cannot be rejected{hint}")
     _set_state(connection, version, "rejected")
     record(connection, version, "rejected", by, comment=comment)
+    shadows.end(connection, version, by=by, because="rejected")
     return get(connection, version)
 
 
@@ -126,7 +130,7 @@ def rollback(connection: Connection, *, by: str, comment: str | None = None) -> 
     Its approval stands as it was, so that a second rollback goes one further back.
     """
     lock_registry(connection)
-    by = _person(by)
+    by = person(by)
     present = find_champion(connection)
     if present is None:
         raise TransitionRefused("there is no champion to roll back from")
@@ -144,10 +148,3 @@ def rollback(connection: Connection, *, by: str, comment: str | None = None) -> 
     _set_state(connection, former, "approved")
     record(connection, former, "reinstated", by, comment=comment, details={"after": present.version})
     return get(connection, former)
-
-
-def _person(name: str) -> str:
-    name = name.strip()
-    if not name:
-        raise TransitionRefused("who decides must be named")
-    return name

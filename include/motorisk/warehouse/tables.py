@@ -232,6 +232,28 @@ api_key = Table(
     schema="motorisk",
 )
 
+shadow = Table(
+    "shadow",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("looked_to", DateTime(timezone=True), nullable=False),
+    Column("started_by", Text, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("stopped_at", DateTime(timezone=True)),
+    schema="motorisk",
+)
+
+shadow_quote = Table(
+    "shadow_quote",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("quoted_at", DateTime(timezone=True), primary_key=True),
+    Column("quote_id", Uuid, primary_key=True),
+    *_price_columns(),
+    schema="motorisk",
+)
+
 drift_run = Table(
     "drift_run",
     metadata,

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from motorisk.quoting.journal import MAGIC, JournalReader, JournalWriter, claimed, journal_files
+from motorisk.quoting import journal
+from motorisk.quoting.journal import (
+    MAGIC,
+    JournalReader,
+    JournalWriter,
+    claimed,
+    journal_files,
+    records_that_begin,
+)
 
 ROWS = [b"first", b"second " * 100, b"third"]
 
@@ -125,3 +133,24 @@ def test_a_disk_that_takes_no_more_leaves_whole_records_of_what_was_taken(tmp_pa
     assert len(files) > 1  # after a failure nothing is appended to the file any more
     assert all(read(path)[1] == b"" for path in files)
     assert found == [part for number in taken for part in (b"%d" % number * 50, b"end of %d" % number)]
+
+
+@pytest.mark.parametrize("block", [40, 41, 47, 64, 1 << 20])
+def test_records_are_found_by_their_beginning_wherever_blocks_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(journal, "_READ_BYTES", block)
+    rows = [b'{"line":"%03d\\t%s"}' % (number, b"x" * (number * 7 % 90)) for number in range(100)]
+    decoy = b'a record that quotes another: {"line":"042\\t'
+    writer = JournalWriter(tmp_path)
+    writer.append([decoy, *rows])
+    writer.close()
+    (path,) = journal_files(tmp_path)
+    for row in rows:
+        with path.open("rb") as file:
+            assert list(records_that_begin(file, row[:14])) == [row]
+    with path.open("rb") as file:
+        assert list(records_that_begin(file, b'{"line":"100\\t')) == []
+    path.write_bytes(path.read_bytes()[:-1])
+    with path.open("rb") as file:
+        assert list(records_that_begin(file, rows[-1][:14])) == []  # torn: never answered

@@ -1,0 +1,2 @@
+DROP TABLE motorisk.shadow_quote;
+DROP TABLE motorisk.shadow;
