@@ -2,6 +2,7 @@
 
 import difflib
 import getpass
+import ipaddress
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,13 @@ def _current_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user id without a name
         return f"uid-{os.getuid()}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Settings(BaseSettings):
@@ -58,6 +66,14 @@ class Settings(BaseSettings):
     quote_port: int = Field(default=8000, ge=1, le=65535, description="Port of the quote service")
     quote_workers: int = Field(default=2, ge=1, le=64, description="Worker processes of the quote service")
     quote_threads: int = Field(default=16, ge=1, le=256, description="Threads of each worker of the quote service")
+    quote_page: Literal["on", "off"] | None = Field(
+        default=None,
+        description="The quote service's page for people, at `/`: it needs no API key, so that it is off by default "
+        "where the service does not listen on loopback alone",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key with which `replay-quotes --api-key-from-env` asks a quote service"
+    )
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's UI and API in the demo")
 
     @field_validator("home")
@@ -67,6 +83,11 @@ class Settings(BaseSettings):
             return home.expanduser().absolute()
         except RuntimeError as error:  # the home of an unknown user
             raise ValueError(str(error)) from None
+
+    @property
+    def has_quote_page(self) -> bool:
+        """Whether the quote service shows people its page."""
+        return _is_loopback(self.quote_host) if self.quote_page is None else self.quote_page == "on"
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -9,7 +9,7 @@ from flask_openapi3.openapi import OpenAPI
 
 from motorisk.settings import Settings
 from motorisk.settings import settings as current_settings
-from motorisk_web import docs, health, metrics, model, problems, quotes, security, workshop
+from motorisk_web import docs, health, metrics, model, page, problems, quotes, security, workshop
 from motorisk_web.schemas import Problem
 from motorisk_web.services import Services
 
@@ -58,7 +58,8 @@ class QuoteApp(OpenAPI):
 
 def create_app(settings: Settings | None = None) -> QuoteApp:
     """Build the app; it connects to nothing until `app.extensions["motorisk"].refresher.start()`."""
-    services = Services.from_settings(settings or current_settings())
+    settings = settings or current_settings()
+    services = Services.from_settings(settings)
     app = QuoteApp()
     app.extensions[EXTENSION] = services
     metrics.measure_requests(app, services.measurements)
@@ -68,5 +69,6 @@ def create_app(settings: Settings | None = None) -> QuoteApp:
         app.register_api(feature.blueprint(services))
     app.register_blueprint(metrics.blueprint(services))
     app.register_blueprint(docs.blueprint(app))
+    app.register_blueprint(page.blueprint(services, is_on=settings.has_quote_page))
     app.generate_spec_json()
     return app
