@@ -55,7 +55,7 @@ if (section) {
         const found = await ask(row.dataset.feature, isFlag ? input.checked : input.valueAsNumber, asked.signal);
         const rules = found.predictor === "rules" ? `, ${given.byRules}` : "";
         premium.textContent = money.format(found.premium.gross);
-        change.textContent = `${difference.format(found.gross_difference)}${rules}`;
+        change.textContent = `${difference.format(found.gross_difference).replace("-", "−")}${rules}`;
       } catch (error) {
         if (error.name === "AbortError") return;
         premium.textContent = given.noAnswer;
