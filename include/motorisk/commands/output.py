@@ -85,7 +85,7 @@ class _RateColumn(ProgressColumn):
 @contextmanager
 def rate_bar(what: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     """A bar on standard error that also shows a rate; yields a callable: what is done, how many of how many."""
-    if quiet:
+    if quiet or not notices.is_terminal:
         yield lambda what, done, total: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn())
