@@ -43,7 +43,9 @@ def simulate(
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option("--csv", metavar="FOLDER", help="Write one file a month instead; needs no database."),
+        typer.Option(
+            "--csv", metavar="FOLDER", file_okay=False, help="Write one file a month instead; needs no database."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:

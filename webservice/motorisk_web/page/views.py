@@ -23,8 +23,8 @@ from motorisk_web.schemas import LanguageHeaders, WhatIfRequest
 from motorisk_web.services import Services
 from motorisk_web.validation import validated
 
-CLIENT = "page"
-"""Whose idempotency keys the form's are."""
+CLIENT = "(page)"
+"""Whose idempotency keys the form's are; no client has such a name."""
 MAX_FORM_BYTES = 16 * 1024
 FORM_TYPE = "application/x-www-form-urlencoded"
 

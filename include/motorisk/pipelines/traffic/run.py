@@ -148,9 +148,13 @@ def replay_files(
         sender = _Sender(target, run, progress)
         started = time.perf_counter()
         with ThreadPoolExecutor(connections, thread_name_prefix="replay") as pool:
-            for month, rows in policies.months():
-                sender.send_month(month, rows, pool, connections)
-                if run.stopped is not None:
-                    break
+            try:
+                for month, rows in policies.months():
+                    sender.send_month(month, rows, pool, connections)
+                    if run.stopped is not None:
+                        break
+            except BaseException:  # Ctrl-C: the threads go on until they are told
+                run.stopped = "interrupted"
+                raise
         run.seconds = time.perf_counter() - started
     return run
