@@ -1,6 +1,7 @@
 """The page for people over HTTP: who may send its form, what is stored, and when there is a page at all."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from flask.testing import FlaskClient
 from pydantic import ValidationError
 from sqlalchemy import Engine, func, select
 
+from motorisk.pipelines.replay import replay_ids
 from motorisk.settings import Settings
 from motorisk.warehouse.tables import quote
 from motorisk_web.app import create_app
@@ -188,3 +190,28 @@ def test_by_default_only_this_machine_is_shown_the_page(page: Any, host: str, sh
 def test_the_page_is_on_or_off() -> None:
     with pytest.raises(ValidationError):
         Settings(quote_page="yes")  # type: ignore[arg-type]
+
+
+def test_the_page_quotes_while_the_database_is_away(
+    start_service: Callable[[], Any], warehouse: Engine, approve: Callable[[Engine], int], unreachable: Any
+) -> None:
+    version = approve(warehouse)
+    service = start_service()
+    service.wait_until_served(version)
+    with service.client() as browser:
+        form = FIELDS | hidden(browser.get("/").text)
+        with unreachable(warehouse):
+            first, second = browser.post("/", data=form), browser.post("/", data=form)
+        service.wait_for_status("/readyz", 200)
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert "Our database is away at the moment" in first.text
+    (quote_id,) = {*re.findall('id="quote-id">([^<]+)<', first.text + second.text)}
+    deadline = time.monotonic() + 20
+    while stored(warehouse) == 0:
+        assert time.monotonic() < deadline, service.log.read_text()
+        time.sleep(0.1)
+    with warehouse.connect() as connection:
+        (row,) = connection.execute(select(quote)).all()
+    assert (row.channel, str(row.quote_id)) == ("page", quote_id)
+    run = replay_ids(warehouse, [row.quote_id])
+    assert (run.quotes, run.is_exact) == (1, True)
