@@ -335,6 +335,8 @@ def test_what_is_wrong_stands_beside_its_field(open_page: OpenPage, database: En
         expect(field).to_have_attribute("aria-invalid", "true")
         expect(field).to_have_accessible_description(re.compile(re.escape(problem)))
     expect(page.locator("#emergency_braking")).not_to_be_checked()
+    links = page.get_by_role("alert").get_by_role("link")
+    assert [link.get_attribute("href") for link in links.all()] == ["#age", "#miles", "#power", "#braking_distance"]
     keep(page, "wrong")
     page.get_by_role("link", name=re.compile("Engine power")).click()
     expect(page.locator("#power")).to_be_focused()

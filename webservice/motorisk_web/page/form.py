@@ -24,6 +24,9 @@ DEFAULTS: Mapping[str, str] = {
 }
 """A driver and a car like many; the policy starts today."""
 
+FIELDS = ("age", "miles", "training", "power", "braking_distance", "emergency_braking", START)
+"""In the order of the page."""
+
 _NUMBER = re.compile(r"[+-]?[0-9]{1,300}([.,][0-9]{1,300})?")
 _LONGEST_KEPT = 40
 
@@ -48,7 +51,7 @@ class Form:
     @classmethod
     def read(cls, sent: Mapping[str, str]) -> "Form":
         """Everything that was sent, what is wrong with it, and the question if nothing is."""
-        values = {name: sent.get(name, "").strip() for name in (*FEATURES, START)}
+        values = {name: sent.get(name, "").strip() for name in FIELDS}
         numbers = {name: _number(values[name]) for name in NUMBERS}
         features: dict[str, float | bool] = {name: bool(values[name]) for name in FLAGS} | numbers
         document: dict[str, object] = {
