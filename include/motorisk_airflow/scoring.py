@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 
@@ -19,6 +20,7 @@ def plan_run(as_of: date, *, with_champion: bool, partitions: int | None) -> dic
         choice=Choice.WITH_CHAMPION if with_champion else Choice.AS_APPROVED,
         partition_rows=settings().score_partition_rows,
         partitions=partitions,
+        renewal_cap=settings().score_renewal_cap,
     )
     LOG.info(
         "Run %s as of %s: version %s, tariff %s, about %s policies, %s of %s partitions to do",
@@ -62,7 +64,9 @@ def publish_run(run: dict[str, Any]) -> dict[str, Any]:
     if published.quarantined:
         LOG.warning("%s policies cannot be priced: see motorisk.score_quarantine", f"{published.quarantined:,}")
     LOG.info("Published %s scores as of %s", f"{published.rows:,}", as_of)
-    return asdict(published) | {"as_of": run["as_of"], "net_total": str(published.net_total)}
+    return {
+        name: str(value) if isinstance(value, date | Decimal) else value for name, value in asdict(published).items()
+    }
 
 
 def summarise_run(published: dict[str, Any]) -> str:

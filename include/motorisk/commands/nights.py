@@ -49,6 +49,7 @@ def score(
             partition_rows=settings().score_partition_rows,
             partitions=partitions,
             workers=workers,
+            renewal_cap=settings().score_renewal_cap,
             max_quarantined_share=settings().score_max_quarantined,
         )
     if json:
