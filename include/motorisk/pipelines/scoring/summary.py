@@ -72,7 +72,10 @@ def summarise_scores(connection: Connection, as_of: date) -> ScoreSummary:
 
 def _earlier(connection: Connection, as_of: date) -> Earlier | None:
     run = connection.execute(
-        select(score_run).where(score_run.c.as_of < as_of).order_by(score_run.c.as_of.desc()).limit(1)
+        select(score_run)
+        .where(score_run.c.as_of < as_of, score_run.c.archive.is_(None))
+        .order_by(score_run.c.as_of.desc())
+        .limit(1)
     ).one_or_none()
     if run is None:
         return None
