@@ -70,19 +70,25 @@ def publish_run(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def summarise_run(published: dict[str, Any]) -> str:
-    """Write a published run's summary to the log and beside the other reports; return the file's path."""
+    """Write a published run's summary to the log and beside the other reports; return the file's path.
+
+    Beside it, all renewals that are in another class (`class_changes.csv`).
+    """
     from motorisk.pipelines.folders import score_reports
-    from motorisk.pipelines.scoring.summary import as_markdown, summarise_scores
+    from motorisk.pipelines.scoring.summary import as_markdown, summarise_scores, write_class_changes
     from motorisk.settings import settings
     from motorisk_airflow.opening import warehouse
     from motorisk_airflow.runs import LOG
 
     as_of = date.fromisoformat(published["as_of"])
-    with warehouse().connect() as connection:
-        content = as_markdown(summarise_scores(connection, as_of))
-    for line in content.splitlines():
-        LOG.info("%s", line)
     file = score_reports(settings(), as_of) / "summary.md"
     file.parent.mkdir(parents=True, exist_ok=True)
+    with warehouse().connect() as connection:
+        summary = summarise_scores(connection, as_of)
+        if summary.renewals is not None:
+            write_class_changes(connection, as_of, file.with_name("class_changes.csv"))
+    content = as_markdown(summary)
+    for line in content.splitlines():
+        LOG.info("%s", line)
     file.write_text(content)
     return str(file)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from motorisk.errors import ScoringSuperseded
 from motorisk.pipelines.score import score_portfolio
 from motorisk.pipelines.scoring.partition import score_partition
 from motorisk.pipelines.scoring.planning import plan_scoring
+from motorisk.pipelines.scoring.summary import as_markdown, summarise_scores, write_class_changes
 from motorisk.registry import transitions
 from motorisk.warehouse.tables import policy, score
 
@@ -143,3 +145,23 @@ def test_scores_of_a_year_before_are_not_replaced_while_they_are_read(portfolio:
         locked = text("SELECT count(*) FROM pg_locks WHERE relation = 'motorisk.score_20240315'::regclass AND granted")
         assert connection.scalar(locked)
         assert not connection.scalar(text(str(locked).replace("score_20240315", "score")))
+
+
+def test_people_are_told_who_is_in_another_class(portfolio: Engine, tmp_path: Path) -> None:
+    score_portfolio(portfolio, DAY, renewal_cap=CAP)
+    now = _scores(portfolio, DAY)
+    file = tmp_path / "changes.csv"
+    with portfolio.connect() as connection:
+        summary = summarise_scores(connection, DAY)
+        write_class_changes(connection, DAY, file)
+    assert summary.renewals is not None
+    assert {mover.policy_id for mover in summary.renewals.class_changes} == {"ann-2", "fay-1"}
+    page = as_markdown(summary)
+    assert "| renewals with a premium of 2024-03-15 | 3, 2 kept within 10.00% |" in page
+    assert "| renewals in another class | 2 |" in page
+    assert f"In another class than on {LAST_YEAR}:" in page
+    lines = file.read_text().splitlines()
+    row = now["ann-2"]
+    assert lines[0] == "policy_id,class_before,risk_class,net_before,net,capped"
+    assert lines[1] == f"ann-2,{row.class_before},{row.risk_class},{row.net_before},{row.net},t"
+    assert len(lines) == 3
