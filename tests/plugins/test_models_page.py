@@ -162,6 +162,10 @@ def test_the_summary_of_scores_is_a_page_for_people_who_are_logged_in(platform: 
     assert "Biggest movers since 2024-03-14" in found.text
     assert "&lt;b&gt;7" in found.text
     assert "<b>" not in found.text
-    for missing in ("2024-03-16", "yesterday"):
+    for missing, status, sentence in (
+        ("2024-03-16", 422, "no scores of 2024-03-16 were published"),
+        ("yesterday", 404, "Scores have a date"),
+    ):
         answer = platform.client("uma").get(f"/motorisk/scores/{missing}")
-        assert (answer.status_code, "Traceback" in answer.text) == (404, False)
+        assert answer.status_code == status
+        assert sentence in answer.text
