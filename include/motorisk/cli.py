@@ -9,7 +9,19 @@ import typer
 from rich.markup import escape
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from motorisk.commands import clients, data, database, models, nights, quotes, service, shadow, timelapse, traffic
+from motorisk.commands import (
+    clients,
+    data,
+    database,
+    models,
+    nights,
+    quotes,
+    scores,
+    service,
+    shadow,
+    timelapse,
+    traffic,
+)
 from motorisk.commands.output import notices
 from motorisk.errors import MotoriskError
 
@@ -30,6 +42,7 @@ app.command()(models.approve)
 app.command()(models.reject)
 app.command()(models.rollback)
 app.command()(nights.score)
+app.add_typer(scores.app, name="scores")
 app.command()(nights.drift)
 app.command()(nights.performance)
 app.command()(timelapse.timelapse)
