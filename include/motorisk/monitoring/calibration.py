@@ -81,8 +81,7 @@ def null_scores(feature: str, reference: Column, rows: int, draws: int = DRAWS, 
     equal = np.full(len(values), 1 / len(values))
     old, new = random.multinomial(size, equal, draws) / size, random.multinomial(rows, equal, draws) / rows
     distances = np.abs(np.cumsum(old - new, axis=1)[:, :-1]) @ np.diff(values)
-    spreads = np.sqrt(np.maximum(old @ values**2 - (old @ values) ** 2, 0.0))
-    return np.asarray(distances / np.maximum(spreads, SMALLEST_NORM))
+    return np.asarray(distances / max(reference.spread, SMALLEST_NORM))
 
 
 def calibrate(feature: str, reference: Column, rows: int, chance: float, seed: int = 0) -> float:

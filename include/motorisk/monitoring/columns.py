@@ -25,6 +25,9 @@ a driver of 130 years. One policy in 1,500 at that bound moves a score by less t
 GRID_CELLS = 8192
 """Cells of a streaming pass over the tolerated range."""
 
+EXACT_ROWS = 100_000
+"""Up to so many rows nothing is reduced."""
+
 POINTS = 10_000
 """Rows of the reduced columns that Evidently gets instead of millions."""
 

@@ -13,7 +13,6 @@ from motorisk.monitoring.columns import Column, Floats
 # Evidently's names. Given explicitly, because its choice for fewer than 1,000 rows is tests whose scores mean the
 # opposite (p-values).
 NUMBER_METHOD, FLAG_METHOD = "wasserstein", "jensenshannon"
-METHOD_TITLES = {NUMBER_METHOD: "Wasserstein distance (normed)", FLAG_METHOD: "Jensen-Shannon distance"}
 
 SMALLEST_NORM = 0.001
 """Evidently's; a constant reference has no spread to norm by."""
@@ -29,7 +28,7 @@ def wasserstein(reference: Column, current: Column) -> float:
     places = np.concatenate([reference.values, current.values])
     masses = np.concatenate([reference.weights / reference.weights.sum(), -current.weights / current.weights.sum()])
     order = np.argsort(places, kind="stable")
-    between = np.cumsum(masses[order])[:-1]
+    between = np.cumsum(masses[order])[:-1]  # the difference of the distribution functions
     distance = float(np.abs(between) @ np.diff(places[order]))
     return distance / max(reference.spread, SMALLEST_NORM)
 
