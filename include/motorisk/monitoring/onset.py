@@ -16,7 +16,7 @@ from datetime import date, timedelta
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import chi2, t
+from scipy.stats import chi2, norm
 
 from motorisk.domain.calendar import DAYS_A_MONTH
 from motorisk.domain.policy import FEATURES
@@ -100,7 +100,7 @@ def find_trend(reference: Reference, windows: Sequence[Window], feature: str, si
         return None
     means = np.array([window.features[feature].mean for window in windows])
     weights = np.array([window.features[feature].rows for window in windows], dtype=np.float64)
-    line = _Line.through(days / DAYS_A_MONTH, means, weights)
+    line = _Line.through(days / DAYS_A_MONTH, means, weights, reference.columns[feature].spread)
     trend = Trend(line.slope, line.slope_error)
     newest = windows[-1].features[feature]
     low, high = bounds_of_mean(reference, feature, newest.threshold)
@@ -133,21 +133,20 @@ class _Line:
     slope: float
     level_error: float
     slope_error: float
-    quantile: float
 
     @classmethod
-    def through(cls, x: Floats, y: Floats, weights: Floats) -> "_Line":
+    def through(cls, x: Floats, y: Floats, weights: Floats, spread: float) -> "_Line":
+        """Through means (n,) of so many rows, whose values spread as in the reference, or more if the means say so."""
         centre, level = (float(np.average(values, weights=weights)) for values in (x, y))
         across = float((weights * (x - centre) ** 2).sum())
         slope = float((weights * (x - centre) * (y - level)).sum()) / across
-        freedom = len(x) - 2
         residuals = y - level - slope * (x - centre)
-        variance = float((weights * residuals**2).sum()) / freedom
+        variance = max(spread**2, float((weights * residuals**2).sum()) / (len(x) - 2))
         errors = (np.sqrt(variance / weights.sum()), np.sqrt(variance / across))
-        return cls(centre, level, slope, *map(float, errors), float(t.ppf((1 + CONFIDENCE) / 2, freedom)))
+        return cls(centre, level, slope, *map(float, errors))
 
     def at(self, x: Floats) -> tuple[Floats, Floats]:
         """The line (n,) and half the width of its confidence band (n,)."""
         away = x - self.centre
-        half = self.quantile * np.sqrt(self.level_error**2 + (self.slope_error * away) ** 2)
+        half = norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(self.level_error**2 + (self.slope_error * away) ** 2)
         return self.level + self.slope * away, half
