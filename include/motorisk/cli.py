@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from motorisk.commands import data, database, models, nights, quotes, service, timelapse
+from motorisk.commands import data, database, models, monitor, nights, quotes, service, timelapse
 from motorisk.commands.output import notices
 from motorisk.errors import MotoriskError
 
@@ -34,6 +34,7 @@ app.command()(nights.drift)
 app.command()(nights.performance)
 app.command()(timelapse.timelapse)
 app.add_typer(quotes.app, name="quote")
+app.command()(monitor.monitor)
 app.command()(service.serve)
 
 
