@@ -175,7 +175,13 @@ def print_drifting(console: Console, runs: list[Run]) -> None:
             f"{np.mean(small > ours + 3):.1%}",
         )
     console.print(table)
-    table = _table("The same worlds, features that do not drift", "feature", "ever alarmed: fixed", "calibrated", f"windows of {SMALL}")
+    table = _table(
+        "The same worlds, features that do not drift",
+        "feature",
+        "ever alarmed: fixed",
+        "calibrated",
+        f"windows of {SMALL}",
+    )
     for name in STEADY:
         shares = [
             np.mean([getattr(run, way).first[name] < NEVER for run in runs]) for way in ("fixed", "calibrated", "small")
@@ -183,10 +189,14 @@ def print_drifting(console: Console, runs: list[Run]) -> None:
         table.add_row(name, *(f"{share:.1%}" for share in shares))
     console.print(table)
     alarms = np.array([sum(run.small.raised[name] for name in STEADY) for run in runs])
-    console.print(f"More than one false alarm in {MONTHS * ROWS // SMALL} windows of {SMALL}: {np.mean(alarms > 1):.1%} of the runs")
+    console.print(
+        f"More than one false alarm in {MONTHS * ROWS // SMALL} windows of {SMALL}: {np.mean(alarms > 1):.1%} of the runs"
+    )
     for way in ("fixed", "calibrated", "small"):
         changes = np.array([getattr(run, way).flag_changes for run in runs])
-        console.print(f"Changes of the dataset flag in {MONTHS} months, {way}: mean {changes.mean():.2f}, most {changes.max()}")
+        console.print(
+            f"Changes of the dataset flag in {MONTHS} months, {way}: mean {changes.mean():.2f}, most {changes.max()}"
+        )
 
 
 def print_still(console: Console, rows: int, windows: int, runs: list[Still]) -> None:

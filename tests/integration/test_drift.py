@@ -53,7 +53,9 @@ def test_drift_is_measured_kept_and_replaced(championed: Engine, settings: Setti
     with championed.connect() as connection:
         assert connection.scalar(select(drift_run.c.windows)) == 13
         rows = connection.execute(select(drift_metric)).all()
-    stored = {row.feature: FeatureDrift(**{one.name: getattr(row, one.name) for one in fields(FeatureDrift)}) for row in rows}
+    stored = {
+        row.feature: FeatureDrift(**{one.name: getattr(row, one.name) for one in fields(FeatureDrift)}) for row in rows
+    }
     assert stored == run.features
 
 
@@ -107,7 +109,9 @@ def test_thresholds_are_computed_once_a_version(championed: Engine, settings: Se
     for name, drift in second.features.items():
         assert drift.threshold == pytest.approx(2 * first.features[name].threshold)
     other = settings.model_copy(update={"drift_false_alarm_windows": 2400})
-    assert report_drift(championed, other, date(2023, 2, 28)).features["age"].threshold > first.features["age"].threshold
+    assert (
+        report_drift(championed, other, date(2023, 2, 28)).features["age"].threshold > first.features["age"].threshold
+    )
 
 
 def test_fixed_thresholds_stay_an_option(championed: Engine, settings: Settings) -> None:
@@ -147,8 +151,10 @@ def test_what_the_database_adds_up_is_what_the_rows_say_within_the_bound(
         for name in FEATURES:
             assert (one[name].rows, one[name].outliers) == (other[name].rows, other[name].outliers)
             first, second = (score(name, reference.columns[name], columns[name]) for columns in (one, other))
-            bound = 0.0 if FEATURES[name].is_flag else Grid(reference.ranges[name]).error_bound(
-                reference.columns[name].spread
+            bound = (
+                0.0
+                if FEATURES[name].is_flag
+                else Grid(reference.ranges[name]).error_bound(reference.columns[name].spread)
             )
             assert abs(first - second) <= bound + 1e-12
             contrasts = [reference.measure(name, columns[name]).contrasts for columns in (one, other)]

@@ -143,10 +143,7 @@ def _store(connection: Connection, run: DriftRun) -> None:
     )
     connection.execute(
         insert(drift_metric),
-        [
-            {"as_of": run.as_of, "feature": name, **figures_of(drift)}
-            for name, drift in run.features.items()
-        ],
+        [{"as_of": run.as_of, "feature": name, **figures_of(drift)} for name, drift in run.features.items()],
     )
 
 

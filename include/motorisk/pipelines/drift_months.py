@@ -98,9 +98,7 @@ def _exact(connection: Connection, reference: Reference, month: Month, as_of: da
     return {name: reference.column(name, values[:, column]) for column, name in enumerate(FEATURES)}
 
 
-def _reduced(
-    connection: Connection, reference: Reference, months: Sequence[Month], as_of: date
-) -> list[Columns]:
+def _reduced(connection: Connection, reference: Reference, months: Sequence[Month], as_of: date) -> list[Columns]:
     span = {"first": months[0].first, "end": add_months(months[-1].first, 1), "as_of": as_of}
     found: dict[date, Columns] = {month.first: {} for month in months}
     flags = [name for name, feature in FEATURES.items() if feature.is_flag]
@@ -117,9 +115,7 @@ def _reduced(
                 sketches[first].outliers += outliers
         for first, sketch in sketches.items():
             found[first][name] = sketch.column()
-    counts = sql.SQL(", ").join(
-        sql.SQL("count(*) FILTER (WHERE {})").format(sql.Identifier(name)) for name in flags
-    )
+    counts = sql.SQL(", ").join(sql.SQL("count(*) FILTER (WHERE {})").format(sql.Identifier(name)) for name in flags)
     for first, rows, *having in _rows(connection, _FLAGS.format(counts=counts), span):
         if first in found:
             for name, count in zip(flags, having, strict=True):

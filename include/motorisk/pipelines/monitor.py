@@ -133,7 +133,9 @@ class Monitor:
             "drifted_share": verdict.share,
         }
         kept = {"size": self._size, "figures": windows[-1].as_json(), "quote_ids": [one.quote_id for one in oldest]}
-        window_id = connection.execute(insert(drift_window).returning(drift_window.c.window_id), row | kept).scalar_one()
+        window_id = connection.execute(
+            insert(drift_window).returning(drift_window.c.window_id), row | kept
+        ).scalar_one()
         connection.execute(
             insert(drift_window_metric),
             [{"window_id": window_id, "feature": name, **figures_of(drift)} for name, drift in features.items()],

@@ -120,7 +120,9 @@ def test_evidentlys_page_of_millions_agrees_with_our_score_within_the_bound() ->
     told = scores_of_report(evidently_report(columns, reference.columns, dict.fromkeys(FEATURES, 0.1)))
     for name in FEATURES:
         ours = score(name, reference.columns[name], columns[name])
-        bound = 1e-4 if name in FLAGS else Grid(reference.ranges[name]).error_bound(reference.columns[name].spread, POINTS)
+        bound = (
+            1e-4 if name in FLAGS else Grid(reference.ranges[name]).error_bound(reference.columns[name].spread, POINTS)
+        )
         assert abs(told[name] - ours) <= bound, name
 
 

@@ -60,9 +60,7 @@ def _null(random: np.random.Generator, windows: int, rows: float, reference_rows
 @pytest.mark.parametrize(("rows", "windows"), [(1500, 36), (300, 90)])
 def test_evidence_for_nothing_is_as_rare_as_promised(rows: int, windows: int) -> None:
     random = np.random.default_rng(4)
-    highest = [
-        log_evidence(_null(random, windows, rows, 1500), np.full(windows, rows), 1500).max() for _ in range(800)
-    ]
+    highest = [log_evidence(_null(random, windows, rows, 1500), np.full(windows, rows), 1500).max() for _ in range(800)]
     for chance in (0.05, 0.02):
         share = np.mean(np.array(highest) >= convincing(chance))
         assert share <= chance + 3 * np.sqrt(chance / 800)
