@@ -190,7 +190,8 @@ def print_drifting(console: Console, runs: list[Run]) -> None:
     console.print(table)
     alarms = np.array([sum(run.small.raised[name] for name in STEADY) for run in runs])
     console.print(
-        f"More than one false alarm in {MONTHS * ROWS // SMALL} windows of {SMALL}: {np.mean(alarms > 1):.1%} of the runs"
+        f"More than one false alarm in {MONTHS * ROWS // SMALL} windows of {SMALL}: "
+        f"{np.mean(alarms > 1):.1%} of the runs"
     )
     for way in ("fixed", "calibrated", "small"):
         changes = np.array([getattr(run, way).flag_changes for run in runs])

@@ -142,7 +142,7 @@ def test_without_a_champion_quotes_wait(warehouse: Engine, settings: Settings) -
 
 
 def test_an_aborted_quote_is_in_no_window(championed: Engine, settings: Settings) -> None:
-    with pytest.raises(ZeroDivisionError), championed.begin() as connection:
+    with championed.connect() as connection:
         connection.execute(
             text(
                 "INSERT INTO motorisk.quote (quote_id, channel, effective_date, training, age, emergency_braking, "
@@ -150,7 +150,7 @@ def test_an_aborted_quote_is_in_no_window(championed: Engine, settings: Settings
                 "SELECT gen_random_uuid(), 'mock', now(), false, 35, false, 40, 90, 20 FROM generate_series(1, 50)"
             )
         )
-        raise ZeroDivisionError
+        connection.rollback()
     assert Monitor(championed, settings, size=30).close_window() is None
 
 
@@ -169,7 +169,7 @@ def test_two_monitors_that_are_killed_at_random_leave_each_quote_in_exactly_one_
     """SIGKILL at any moment, two processes at once; quotes come in all the time, some of them late."""
     command = [sys.executable, "-m", "motorisk", "monitor", "--window", "50", "--json"]
     environment = {**server_environment, "OPENBLAS_NUM_THREADS": "1"}
-    luck = random.Random(5)
+    luck = random.Random(5)  # noqa: S311  no secret
     recorded: list[uuid.UUID] = []
 
     def start() -> subprocess.Popen[bytes]:

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 
-import numpy as np
 import pytest
 from sqlalchemy import Engine, func, select, text, update
 
@@ -25,7 +24,6 @@ from motorisk.quoting.pricing import Pricer
 from motorisk.registry import transitions
 from motorisk.registry.tariffs import in_force, tariffs
 from motorisk.registry.versions import champion, find_champion, load_plan
-from motorisk.scoring.pricing import Floats
 from motorisk.settings import Settings
 from motorisk.simulation.portfolio import Simulation
 from motorisk.warehouse.tables import outcome, performance, policy, score, score_run

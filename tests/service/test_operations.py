@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import jsonschema
 import pytest
 from flask_openapi3.models import APISpec
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, select
 
 from motorisk.domain.policy import FEATURES
 from motorisk.warehouse.tables import drift_metric, drift_run, drift_window, drift_window_metric

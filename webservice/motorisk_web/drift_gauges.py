@@ -127,15 +127,15 @@ def _workshop(drift: LatestDrift) -> Iterator[Metric]:
 
 
 def _labelled(known: Sequence[LatestDrift]) -> Iterator[Metric]:
-    for name, help_text, value in (
-        ("dataset", "1 where the dataset as a whole drifts", lambda drift: drift.dataset_drift),
-        ("rows", "Rows of the measured window", lambda drift: drift.rows),
-        ("measured_timestamp_seconds", "When the window was measured", lambda drift: drift.measured_at.timestamp()),
-    ):
-        gauge = GaugeMetricFamily(f"motorisk_drift_{name}", help_text, labels=_LABELS)
-        for drift in known:
-            gauge.add_metric([drift.kind, drift.window], value(drift))
-        yield gauge
+    dataset = GaugeMetricFamily("motorisk_drift_dataset", "1 where the dataset as a whole drifts", labels=_LABELS)
+    rows = GaugeMetricFamily("motorisk_drift_rows", "Rows of the measured window", labels=_LABELS)
+    measured = GaugeMetricFamily("motorisk_drift_measured_timestamp_seconds", "When it was measured", labels=_LABELS)
+    for drift in known:
+        labels = [drift.kind, drift.window]
+        dataset.add_metric(labels, drift.dataset_drift)
+        rows.add_metric(labels, drift.rows)
+        measured.add_metric(labels, drift.measured_at.timestamp())
+    yield from (dataset, rows, measured)
     for name, help_text in _BY_FEATURE:
         gauge = GaugeMetricFamily(f"motorisk_drift_{name}", help_text, labels=[*_LABELS, "feature"])
         for drift in known:

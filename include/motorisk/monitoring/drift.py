@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from motorisk.domain.policy import FEATURES, FLAGS, NUMBERS
@@ -89,13 +90,13 @@ def _drift_of(
         outliers=figures.outliers,
         evidence=None if is_fixed else e_value(verdict.log_evidence[feature]),
         evidence_threshold=None if is_fixed else e_value(convincing(reference.budget.evidence_chance)),
-        since=onset and onset.since,
-        since_earliest=onset and onset.earliest,
-        since_latest=onset and onset.latest,
-        per_month=trend and trend.per_month,
-        passes=trend and trend.passes,
-        passes_earliest=trend and trend.earliest,
-        passes_latest=trend and trend.latest,
+        since=onset.since if onset else None,
+        since_earliest=onset.earliest if onset else None,
+        since_latest=onset.latest if onset else None,
+        per_month=trend.per_month if trend else None,
+        passes=trend.passes if trend else None,
+        passes_earliest=trend.earliest if trend else None,
+        passes_latest=trend.latest if trend else None,
         says=says,
     )
 
@@ -156,5 +157,5 @@ def _rows(feature: str, column: Column) -> Floats:
         return column.values
     if FEATURES[feature].is_flag:
         ones = round(column.mean * POINTS)
-        return pd.Series([0.0, 1.0]).repeat([POINTS - ones, ones]).to_numpy()
+        return np.repeat([0.0, 1.0], [POINTS - ones, ones])
     return column.points(POINTS)

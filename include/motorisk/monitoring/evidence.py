@@ -43,7 +43,7 @@ REMEMBERED = 1000
 def _rank_scores(ranks: Floats) -> Floats:
     """Raw rank scores (4, n) of ranks strictly between 0 and 1, (n,)."""
     normal = ndtri(ranks)
-    return np.stack([normal, 1 + np.log(ranks), -1 - np.log1p(-ranks), normal**2 - 1])
+    return np.asarray(np.stack([normal, 1 + np.log(ranks), -1 - np.log1p(-ranks), normal**2 - 1]))
 
 
 def number_contrasts(reference: Column, current: Column) -> Floats:

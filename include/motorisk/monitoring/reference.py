@@ -1,4 +1,4 @@
-"""The champion's reference, prepared once: what each window is compared with, and how far apart chance alone puts them."""
+"""The champion's reference, prepared once: what windows are compared with, and how far chance alone moves them."""
 
 import hashlib
 from collections.abc import Mapping

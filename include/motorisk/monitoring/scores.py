@@ -48,7 +48,7 @@ def jensen_shannon_of_shares(first: Floats, second: Floats) -> Floats:
 
 def _shares(column: Column, values: Floats) -> Floats:
     where = np.searchsorted(values, column.values)
-    return np.bincount(where, column.weights, minlength=len(values)) / column.weights.sum()
+    return np.asarray(np.bincount(where, column.weights, minlength=len(values)) / column.weights.sum())
 
 
 def score(feature: str, reference: Column, current: Column) -> float:

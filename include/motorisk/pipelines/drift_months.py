@@ -4,9 +4,10 @@ Reduced columns come from the database's own counts and sums by cell of a grid (
 bound): ten million policies cross the connection as some thousands of cells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 from psycopg2 import sql
@@ -108,7 +109,7 @@ def _reduced(connection: Connection, reference: Reference, months: Sequence[Mont
         query = _CELLS.format(feature=sql.Identifier(name))
         tolerated = grid.tolerated
         cells = {"lower": tolerated.lower, "upper": tolerated.upper, "width": grid.width, "cells": grid.cells}
-        for first, cell, count, total, outliers in _rows(connection, query, span | cells):
+        for first, cell, count, total, outliers in _rows(connection, query, {**span, **cells}):
             if first in sketches:
                 sketches[first].counts[cell] += count
                 sketches[first].sums[cell] += total
@@ -123,7 +124,7 @@ def _reduced(connection: Connection, reference: Reference, months: Sequence[Mont
     return [{name: found[month.first][name] for name in FEATURES} for month in months]
 
 
-def _rows(connection: Connection, query: sql.Composable, parameters: dict[str, object]) -> list[tuple[object, ...]]:
+def _rows(connection: Connection, query: sql.Composable, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
     """Rows by the driver itself: a hundred thousand cells need no objects of SQLAlchemy's."""
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101  the connection is open

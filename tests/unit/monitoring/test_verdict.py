@@ -1,5 +1,6 @@
 """Evidence adds up, budgets are kept, states do not flap."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -123,7 +124,7 @@ def test_a_drift_that_is_over_is_over(reference: Reference, windows: Windows) ->
     states = [verdict.drifted["miles"] for verdict in verdicts]
     assert all(states[:8])
     assert not any(states[-10:])
-    assert len([1 for before, after in zip(states, states[1:], strict=False) if before != after]) == 1
+    assert len([1 for before, after in itertools.pairwise(states) if before != after]) == 1
 
 
 def test_fixed_thresholds_judge_each_window_by_itself(windows: Windows) -> None:
