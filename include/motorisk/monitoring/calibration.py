@@ -29,6 +29,11 @@ THRESHOLD_SHARE = 0.2
 """Share of the false-alarm budget that single windows may spend; the rest belongs to the evidence over many of them,
 which finds slow drift. Abrupt change exceeds a threshold for one in 7,000 as well as for one in 1,500."""
 
+RELEVANT = 0.02
+"""Scores below this are no drift, however sure they are: a fiftieth of a standard deviation, or of flags three
+percentage points, is known for certain where a month has a million policies, and means nothing for a model. Months of
+1,500 differ by more for no reason at all, so that it matters to none of them."""
+
 REFERENCE_WINDOWS = 36
 """Windows that a reference serves for, as the budget counts: three years of months."""
 

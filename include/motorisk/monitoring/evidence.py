@@ -42,8 +42,8 @@ REMEMBERED = 1000
 
 def _rank_scores(ranks: Floats) -> Floats:
     """Raw rank scores (4, n) of ranks strictly between 0 and 1, (n,)."""
-    normal = ndtri(ranks)
-    return np.asarray(np.stack([normal, 1 + np.log(ranks), -1 - np.log1p(-ranks), normal**2 - 1]))
+    normal: Floats = ndtri(ranks)
+    return np.stack([normal, 1 + np.log(ranks), -1 - np.log1p(-ranks), normal**2 - 1])
 
 
 def number_contrasts(reference: Column, current: Column) -> Floats:
@@ -53,7 +53,7 @@ def number_contrasts(reference: Column, current: Column) -> Floats:
 
     def ranks(values: Floats) -> Floats:
         left, right = (np.searchsorted(reference.values, values, side) for side in ("left", "right"))
-        return np.clip((below[left] + below[right]) / 2, 0.5, size - 0.5) / size
+        return np.asarray(np.clip((below[left] + below[right]) / 2, 0.5, size - 0.5) / size)
 
     own = _rank_scores(ranks(reference.values))
     mean = np.average(own, axis=1, weights=reference.weights)

@@ -8,7 +8,7 @@ from scipy.stats import hypergeom
 
 from motorisk.domain.policy import FEATURES
 from motorisk.errors import InvalidData
-from motorisk.monitoring.calibration import Budget, calibrate, calibrated_size
+from motorisk.monitoring.calibration import RELEVANT, Budget, calibrate, calibrated_size
 from motorisk.monitoring.columns import Column, Floats, Range, column_of
 from motorisk.monitoring.evidence import flag_contrasts, number_contrasts
 from motorisk.monitoring.scores import score
@@ -56,7 +56,7 @@ class Reference:
         return column_of(values, self.ranges[feature])
 
     def threshold(self, feature: str, rows: int) -> float:
-        """What the score of a window of so many rows reaches by chance as rarely as the budget says."""
+        """What the score of a window of so many rows reaches by chance as rarely as the budget says, and that matters."""
         if self.fixed is not None:
             return self.fixed
         key = feature, calibrated_size(rows)
@@ -64,7 +64,7 @@ class Reference:
             self.thresholds[key] = calibrate(
                 feature, self.columns[feature], key[1], self.budget.threshold_chance, seed=_seed(feature)
             )
-        return self.thresholds[key]
+        return max(self.thresholds[key], RELEVANT)
 
     def measure(self, feature: str, current: Column) -> FeatureFigures:
         """What a window's column says; `InvalidData` where it has no value at all."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from motorisk.monitoring.calibration import RELEVANT
 from motorisk.monitoring.columns import Floats
 from motorisk.monitoring.evidence import convincing, log_evidence, newest_log_evidence
 from motorisk.monitoring.reference import Reference
@@ -70,6 +71,7 @@ def _follow_feature(reference: Reference, windows: Sequence[Window], feature: st
     contrasts = np.array([one.contrasts for one in figures]).T
     rows = np.array([one.rows for one in figures], dtype=np.float64)
     beyond = np.array([one.score >= one.threshold for one in figures])
+    matters = np.array([one.score >= RELEVANT for one in figures])
     reference_rows = reference.columns[feature].rows
     limit = convincing(reference.budget.evidence_chance)
 
@@ -80,14 +82,15 @@ def _follow_feature(reference: Reference, windows: Sequence[Window], feature: st
         if is_on:
             recent = max(_recent(rows[: at + 1], reference_rows), CALM_WINDOWS)
             newest = slice(max(at + 1 - recent, 0), at + 1)
-            is_calm = not beyond[at] and newest_log_evidence(contrasts[:, newest], rows[newest], reference_rows) < 0
+            differs = newest_log_evidence(contrasts[:, newest], rows[newest], reference_rows) >= 0
+            is_calm = not beyond[at] and not (differs and matters[at])
             quiet = quiet + 1 if is_calm else 0
             if quiet == CALM_WINDOWS:
                 is_on = False
                 evidence[at] = 0.0
                 rest = slice(at + 1, None)
                 evidence[rest] = log_evidence(contrasts[:, rest], rows[rest], reference_rows)
-        elif beyond[at] or evidence[at] >= limit:
+        elif beyond[at] or (evidence[at] >= limit and matters[at]):
             is_on, quiet = True, 0
         drifted[at] = is_on
     return evidence, drifted

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from datetime import date
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from motorisk.monitoring.verdict import follow, latched
 from motorisk.monitoring.windows import Window
 from motorisk.simulation.portfolio import draw_features
 
+DAY = date(2024, 1, 1)
 Windows = Callable[..., list[Window]]
 WORKSHOP = {"miles": 6, "emergency_braking": 10, "age": 11}
 
@@ -125,6 +127,18 @@ def test_a_drift_that_is_over_is_over(reference: Reference, windows: Windows) ->
     assert all(states[:8])
     assert not any(states[-10:])
     assert len([1 for before, after in itertools.pairwise(states) if before != after]) == 1
+
+
+def test_a_difference_that_means_nothing_is_no_drift_however_certain() -> None:
+    """Windows of 200,000 against a reference of as many: a hundredth of a standard deviation is certain."""
+    random = np.random.default_rng(8)
+    reference = Reference.of({"power": random.normal(100, 10, 200_000)})
+    for shift, expected in ((0.12, False), (0.5, True)):
+        values = [random.normal(100 + shift, 10, 200_000) for _ in range(6)]
+        figures = [reference.measure("power", reference.column("power", column)) for column in values]
+        verdicts = follow(reference, [Window(DAY, DAY, {"power": one}) for one in figures])
+        assert verdicts[-1].log_evidence["power"] > convincing(reference.budget.evidence_chance)
+        assert verdicts[-1].drifted["power"] is expected
 
 
 def test_fixed_thresholds_judge_each_window_by_itself(windows: Windows) -> None:
