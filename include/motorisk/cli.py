@@ -14,6 +14,7 @@ from motorisk.commands import (
     data,
     database,
     models,
+    monitor,
     nights,
     quotes,
     scores,
@@ -50,6 +51,7 @@ app.add_typer(quotes.app, name="quote")
 app.add_typer(clients.app, name="clients")
 app.add_typer(shadow.app, name="shadow")
 app.command("replay-quotes")(traffic.replay_quotes)
+app.command()(monitor.monitor)
 app.command()(service.serve)
 
 
