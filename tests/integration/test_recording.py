@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, func, select, text, update
 
 from motorisk.domain.policy import PolicyFeatures
 from motorisk.errors import QuoteNotRecorded
@@ -20,7 +20,7 @@ from motorisk.quoting.ledger import Entry, KeyClaim, Ledger, LedgerSession
 from motorisk.quoting.recorder import Outcome, Recorder
 from motorisk.quoting.rows import input_line
 from motorisk.settings import Settings
-from motorisk.warehouse.tables import quote, quote_key
+from motorisk.warehouse.tables import drift_inbox, quote, quote_key
 
 FEATURES = PolicyFeatures(0.0, 35.0, 0.0, 45.0, 90.0, 45.9)
 
@@ -354,6 +354,19 @@ def test_old_keys_are_forgotten_and_young_ones_are_not(
     Ledger(database).forget_old_keys()
     with warehouse.connect() as connection:
         assert connection.scalars(select(quote_key.c.key)).all() == ["young"]
+
+
+def test_quotes_that_nobody_measures_leave_the_monitor_s_inbox_after_a_while(
+    recorder: Recorder, database: Database, warehouse: Engine
+) -> None:
+    recorder.record([entry("old"), entry("young")])
+    with warehouse.begin() as connection:
+        first = select(func.min(drift_inbox.c.arrival)).scalar_subquery()
+        long_ago = func.now() - text("interval '63 days'")
+        connection.execute(update(drift_inbox).where(drift_inbox.c.arrival == first).values(arrived_at=long_ago))
+    Ledger(database).forget_unmeasured()
+    with warehouse.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(drift_inbox)) == 1
 
 
 def test_a_row_is_found_in_any_process_s_journal_until_it_is_carried_over(folder: Path, session: LedgerSession) -> None:
