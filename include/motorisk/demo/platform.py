@@ -32,6 +32,7 @@ DAGS = (
     "report_performance",
     "replay_quotes",
     "shadow_quotes",
+    "retain_scores",
 )
 
 
