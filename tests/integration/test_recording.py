@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -344,6 +345,37 @@ def test_where_neither_postgres_nor_the_disk_takes_a_row_it_is_not_answered(
         with pytest.raises(QuoteNotRecorded):
             recorder.record([entry()])
         assert recorder.is_refusing
+
+
+def test_rows_that_nobody_waits_for_are_durable_after_a_flush(recorder: Recorder, warehouse: Engine) -> None:
+    for _ in range(300):
+        recorder.record_soon([entry()])
+    with ThreadPoolExecutor(4) as pool:  # others wait between them
+        outcomes = list(pool.map(lambda number: recorder.record([entry()]), range(40)))
+    recorder.flush()
+    assert outcomes == [[Outcome("ledger")]] * 40
+    assert len(stored(warehouse)) == 340
+
+
+def test_where_postgres_is_away_inputs_are_waited_for(
+    recorder: Recorder, database: Database, backlog: Backlog, warehouse: Engine, unreachable: Any
+) -> None:
+    recorder.record([entry()])
+    with unreachable(warehouse):
+        for _ in range(20):
+            recorder.record_soon([entry()])
+        recorder.flush()
+        assert database.is_away
+        assert backlog.pending() == 20
+
+
+def test_a_long_queue_makes_inputs_wait(recorder: Recorder, warehouse: Engine, monkeypatch: Any) -> None:
+    monkeypatch.setattr("motorisk.quoting.recorder.MAX_UNAWAITED", 0)
+    for number in range(1, 60):
+        recorder.record_soon([entry()])
+        assert recorder._for_ledger.qsize() <= 1, number
+    recorder.flush()
+    assert len(stored(warehouse)) == 59
 
 
 def test_old_keys_are_forgotten_and_young_ones_are_not(

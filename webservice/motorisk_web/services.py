@@ -26,6 +26,7 @@ class Services:
     measurements: Measurements
     drift_gauges: DriftGauges
     backlog: Backlog
+    recorder: Recorder
     refresher: Refresher
 
     @classmethod
@@ -61,5 +62,6 @@ class Services:
                 on_failure=measurements.database_failed,
             ),
             backlog=backlog,
+            recorder=recorder,
             refresher=Refresher(database, champion, clients, ledger, recorder, backlog),
         )
