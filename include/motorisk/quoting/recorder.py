@@ -230,6 +230,8 @@ class Recorder:
             holders = self._session.append(entries)
         except REFUSED as error:
             if len(batch) == 1:
+                if not batch[0].is_awaited:  # nobody else would hear of it
+                    _log.error("the ledger refuses an input: %s", type(error).__name__)
                 batch[0].settle(error)
                 _wake(batch)
                 return
