@@ -3,8 +3,11 @@
 
 **When** after every publication of scores, as of their date; or by hand with `as_of`.
 
-**What** compares the newest month of policies with the snapshot that the champion was trained on (Evidently), keeps
-the report under `MOTORISK_HOME/reports/drift/<as-of date>/`, and stores the figures in `drift_run` and `drift_metric`.
+**What** compares the months of policies since the champion's reference with the snapshot that it was trained on: the
+newest by its scores (Evidently's page of it is under `MOTORISK_HOME/reports/drift/<as-of date>/`), all of them together
+by the evidence that they add up to. Stores figures, since when, and a sentence for each feature in `drift_run` and
+`drift_metric`. A feature drifts where its score reaches the threshold of so many policies, or where the evidence
+convinces; it drifts on until its newest months say for two months that it does not.
 
 **If it is red** *Not enough data*: no month has `MOTORISK_DRIFT_MIN_ROWS` policies. *Invalid data*: the reference
 snapshot is gone and policies have changed since; train again.

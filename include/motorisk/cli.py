@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from motorisk.commands import clients, data, database, models, nights, quotes, service, shadow, timelapse
+from motorisk.commands import clients, data, database, models, monitor, nights, quotes, service, shadow, timelapse
 from motorisk.commands.output import notices
 from motorisk.errors import MotoriskError
 
@@ -36,6 +36,7 @@ app.command()(timelapse.timelapse)
 app.add_typer(quotes.app, name="quote")
 app.add_typer(clients.app, name="clients")
 app.add_typer(shadow.app, name="shadow")
+app.command()(monitor.monitor)
 app.command()(service.serve)
 
 

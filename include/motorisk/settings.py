@@ -48,6 +48,17 @@ class Settings(BaseSettings):
     drift_min_rows: int = Field(
         default=300, ge=1, description="Fewest policies a month needs to be compared with the reference"
     )
+    drift_thresholds: Literal["calibrated", "fixed"] = Field(
+        default="calibrated",
+        description="`calibrated`: by sample size, from the reference itself, with evidence of many windows; "
+        "`fixed`: Evidently's 0.1 for every size, for comparison",
+    )
+    drift_false_alarm_windows: int = Field(
+        default=240,
+        ge=36,
+        description="Windows of a world that stands still in which one false drift alarm is allowed, all features "
+        "together; 240 months are twenty years",
+    )
     score_partition_rows: int = Field(
         default=1_000_000, ge=1, description="Policies that one scoring task prices, about"
     )

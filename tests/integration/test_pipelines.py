@@ -6,18 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 
-import numpy as np
 import pytest
 from sqlalchemy import Engine, func, select, text, update
 
 from motorisk.domain.policy import PolicyFeatures
 from motorisk.domain.risk import ClassProbabilities
-from motorisk.errors import InvalidData, NoChampion, NotEnoughData, ScoringIncomplete
+from motorisk.errors import NoChampion, NotEnoughData, ScoringIncomplete
 from motorisk.modelling.configuration import GateThresholds, TrainingConfiguration
 from motorisk.modelling.snapshot import extract_snapshot
-from motorisk.monitoring.drift import measure_drift
-from motorisk.pipelines.drift import DriftRun, newest_month, report_drift
-from motorisk.pipelines.folders import snapshots
 from motorisk.pipelines.performance import report_performance
 from motorisk.pipelines.score import score_portfolio
 from motorisk.pipelines.scoring import publishing
@@ -28,10 +24,9 @@ from motorisk.quoting.pricing import Pricer
 from motorisk.registry import transitions
 from motorisk.registry.tariffs import in_force, tariffs
 from motorisk.registry.versions import champion, find_champion, load_plan
-from motorisk.scoring.pricing import Floats
 from motorisk.settings import Settings
-from motorisk.simulation.portfolio import Simulation, draw_features
-from motorisk.warehouse.tables import drift_metric, drift_run, outcome, performance, policy, score, score_run
+from motorisk.simulation.portfolio import Simulation
+from motorisk.warehouse.tables import outcome, performance, policy, score, score_run
 
 START = date(2023, 1, 1)
 END_OF_MONTH_0 = date(2023, 1, 31)
@@ -235,113 +230,6 @@ def test_premiums_are_plausible_money(championed: Engine) -> None:
         ).all()
     average = {row.risk_class: row.avg for row in rows}
     assert Decimal(420) <= average["low"] < average["medium"] < average["high"] <= Decimal(960)
-
-
-def test_drift_of_the_newest_month_is_measured_kept_and_replaced(championed: Engine, settings: Settings) -> None:
-    as_of = date(2024, 2, 29)
-    run = report_drift(championed, settings, as_of)
-    assert (run.month, run.rows, run.reference_rows) == (date(2024, 2, 1), 600, 600)
-    assert "miles" in run.drifted
-    assert "training" not in run.drifted
-    assert run.report.stat().st_size > 100_000
-    assert run.report.with_name("snapshot.json").exists()
-    report_drift(championed, settings, as_of)
-    with championed.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(drift_run)) == 1
-        stored = {row.feature: row.score for row in connection.execute(select(drift_metric))}
-    assert stored == {name: drift.score for name, drift in run.features.items()}
-
-
-def test_a_month_that_has_just_begun_is_not_compared(championed: Engine) -> None:
-    with championed.connect() as connection:
-        assert newest_month(connection, date(2024, 2, 2), 300) == date(2024, 1, 1)
-        assert newest_month(connection, date(2024, 2, 25), 300) == date(2024, 2, 1)
-        with pytest.raises(NotEnoughData, match="at least 300"):
-            newest_month(connection, date(2022, 12, 31), 300)
-
-
-def test_a_lost_reference_is_taken_again_unless_its_policies_changed(championed: Engine, settings: Settings) -> None:
-    (file,) = snapshots(settings).iterdir()
-    file.unlink()
-    report_drift(championed, settings, date(2024, 2, 29))
-    assert file.exists()
-    file.unlink()
-    with championed.begin() as connection:
-        connection.execute(update(policy).where(policy.c.effective_date <= END_OF_MONTH_0).values(power=100.0))
-    with pytest.raises(InvalidData, match="have changed since"):
-        report_drift(championed, settings, date(2024, 2, 29))
-
-
-def test_an_altered_reference_is_noticed(championed: Engine, settings: Settings) -> None:
-    (file,) = snapshots(settings).iterdir()
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(InvalidData, match="cannot be read"):
-        report_drift(championed, settings, date(2024, 2, 29))
-
-
-def _month(number: int, size: int = 1500) -> dict[str, Floats]:
-    return draw_features(np.random.default_rng([7, number]), number, size)
-
-
-PINNED = {
-    "training": 0.010012,
-    "age": 0.108872,
-    "emergency_braking": 0.114385,
-    "braking_distance": 0.048473,
-    "power": 0.043729,
-    "miles": 0.216067,
-}
-
-
-def test_a_small_month_is_measured_by_the_same_distances() -> None:
-    """Evidently by itself would turn to p-values, whose small values mean drift, below 1,000 rows."""
-    methods = {drift.method for drift in measure_drift(_month(12, 200), _month(0, 200)).features.values()}
-    assert methods == {"wasserstein", "jensenshannon"}
-    same = _month(3, 400)
-    assert not any(drift.drifted for drift in measure_drift(same, same).features.values())
-
-
-def test_drift_figures_of_month_12_stay_what_they_are() -> None:
-    """Pinned on simulated data; the workshop's own month 12 shows the same order and nearly the same figures."""
-    found = measure_drift(_month(12), _month(0))
-    workshop = {
-        "training": 0.0052,
-        "age": 0.0970,
-        "emergency_braking": 0.1315,
-        "braking_distance": 0.0693,
-        "power": 0.0280,
-        "miles": 0.2242,
-    }
-    for name, drift in found.features.items():
-        assert drift.score == pytest.approx(PINNED[name], abs=2e-6), name
-        assert drift.score == pytest.approx(workshop[name], abs=0.03), name
-    assert {name for name, drift in found.features.items() if drift.drifted} == {"miles", "emergency_braking", "age"}
-    assert found.drifted_share == 0.5
-    assert found.dataset_drift
-
-
-def _causes(run: DriftRun) -> set[str]:
-    return {alarm.cause for alarm in run.alarms}
-
-
-def test_a_feature_that_begins_to_drift_raises_an_alarm(championed: Engine, settings: Settings) -> None:
-    first = report_drift(championed, settings, date(2023, 2, 28))
-    assert "miles" not in first.drifted
-    assert first.alarms == []
-    later = report_drift(championed, settings, date(2024, 3, 31))
-    assert not later.dataset_drift
-    assert "miles" in later.drifted
-    assert _causes(later) == {f"drift of {name}" for name in later.drifted if name not in first.drifted}
-    assert {(alarm.version, alarm.since) for alarm in later.alarms} == {(later.version, date(2024, 3, 31))}
-    again = report_drift(championed, settings, date(2024, 3, 31))
-    assert [alarm.key for alarm in again.alarms] == [alarm.key for alarm in later.alarms]
-
-
-def test_what_drifted_when_a_version_was_new_is_no_change(championed: Engine, settings: Settings) -> None:
-    first = report_drift(championed, settings, date(2024, 3, 31))
-    assert "miles" in first.drifted
-    assert first.alarms == []
-    assert "drift of miles" not in _causes(report_drift(championed, settings, date(2024, 4, 30)))
 
 
 def test_performance_appears_as_outcomes_mature(championed: Engine) -> None:

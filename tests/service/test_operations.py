@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +18,10 @@ import jsonschema
 import pytest
 from flask_openapi3.models import APISpec
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, select
 
 from motorisk.domain.policy import FEATURES
-from motorisk.warehouse.tables import drift_metric, drift_run
+from motorisk.warehouse.tables import drift_metric, drift_run, drift_window, drift_window_metric
 
 JsonObject = dict[str, Any]
 
@@ -179,6 +180,41 @@ def test_the_service_keeps_its_numbers_in_a_folder_of_its_own(
     for _ in range(2):
         start_service(PROMETHEUS_MULTIPROC_DIR=str(shared)).wait_until_served(version)  # two workers, not four
     assert list(shared.iterdir()) == []
+
+
+def test_a_window_of_quotes_measured_later_is_what_the_workshops_gauges_tell(
+    warehouse: Engine, approve: Any, start_app: Any
+) -> None:
+    version = approve(warehouse)
+    night = {"as_of": "2026-03-31", "version": version, "month": "2026-03-01", "rows": 1400, "report": "r.html"}
+    night |= {"reference_rows": 1500, "dataset_drift": False, "drifted_share": 0.0, "measured_at": "2026-04-01T01:00Z"}
+    window = {"size": 1500, "version": version, "first_quoted_at": "2026-04-01", "last_quoted_at": "2026-04-02"}
+    window |= {"rows": 1, "quote_ids": [uuid.uuid4()], "dataset_drift": True, "drifted_share": 0.5, "figures": {}}
+    metric = {"method": "wasserstein", "threshold": 0.14}
+    with warehouse.begin() as connection:
+        connection.execute(insert(drift_run), night)
+        connection.execute(insert(drift_window), window | {"measured_at": "2026-04-02T12:00Z"})
+        (window_id,) = connection.scalars(select(drift_window.c.window_id))
+        for name in FEATURES:
+            scored = metric | {"feature": name, "score": 0.05, "drifted": False}
+            connection.execute(insert(drift_metric), scored | {"as_of": "2026-03-31"})
+            counts = {"rows": 1, "missing": 0, "more_missing": False, "outliers": 2, "evidence": 30.5, "says": ""}
+            live = (
+                scored | counts | {"window_id": window_id, "score": 0.2, "drifted": name in {"age", "miles", "power"}}
+            )
+            connection.execute(insert(drift_window_metric), live)
+    found = samples(start_app().get("/metrics/").text)
+    assert found["number_of_drifted_columns"] == 3
+    assert found["drift_score_by_columns,feature=age"] == 0.2
+    quotes, policies = "kind=quotes,window=1500", "kind=policies,window=month"
+    assert found[f"motorisk_drift_dataset,{quotes}"] == 1
+    assert found[f"motorisk_drift_dataset,{policies}"] == 0
+    assert found[f"motorisk_drift_rows,{policies}"] == 1400
+    assert found["motorisk_drift_score,feature=age,kind=quotes,window=1500"] == 0.2
+    assert found["motorisk_drift_score,feature=age,kind=policies,window=month"] == 0.05
+    assert found["motorisk_drift_outliers,feature=age,kind=quotes,window=1500"] == 2
+    assert found["motorisk_drift_evidence,feature=age,kind=quotes,window=1500"] == 30.5
+    assert "motorisk_drift_evidence,feature=age,kind=policies,window=month" not in found, "not measured that night"
 
 
 @pytest.fixture

@@ -32,6 +32,8 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "approval": "human",
         "training_config": None,
         "drift_min_rows": 300,
+        "drift_thresholds": "calibrated",
+        "drift_false_alarm_windows": 240,
         "score_partition_rows": 1_000_000,
         "score_max_quarantined": 0.01,
         "quote_host": "127.0.0.1",
@@ -55,6 +57,8 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "approval": "auto",
         "training_config": "/etc/motorisk/training.yaml",
         "drift_min_rows": "50",
+        "drift_thresholds": "fixed",
+        "drift_false_alarm_windows": "1200",
         "score_partition_rows": "250000",
         "score_max_quarantined": "0.05",
         "quote_host": "0.0.0.0",  # noqa: S104 - only read, nobody listens

@@ -1,34 +1,52 @@
-"""The workshop's drift gauges, from the latest drift run in the database.
+"""Drift gauges, from the latest measurements in the database: the newest window of quotes and the newest night.
 
-Their names are the workshop's, so that its dashboards go on working. There are none before the first run.
+The workshop's names go on working in its dashboards: they tell whichever was measured last. Those that start with
+`motorisk_` tell both, labelled by `kind` (`quotes`, `policies`) and `window` (the quotes of a full window, `month`).
+There are none before something was measured.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select
+from sqlalchemy import Connection, Row, Select, Table, func, literal, select
 
 from motorisk.errors import DatabaseUnavailable
 from motorisk.quoting.database import Database
-from motorisk.warehouse.tables import drift_metric, drift_run
+from motorisk.warehouse.tables import drift_metric, drift_run, drift_window, drift_window_metric
 
 CACHE_SECONDS = 10.0
-"""Drift is measured once a night; several scrapers need not each ask Postgres."""
+"""Windows are closed every few minutes at most; several scrapers need not each ask Postgres."""
+
+_LABELS = ["kind", "window"]
+_BY_FEATURE = (
+    ("score", "Drift score of each feature"),
+    ("threshold", "Drift score that chance alone does not reach"),
+    ("drifted", "1 where the feature drifts, by its score or by evidence of many windows"),
+    ("evidence", "Evidence (e-value) that the feature has drifted, from all windows since the reference"),
+    ("evidence_threshold", "Evidence that convinces"),
+    ("missing", "Rows without a value"),
+    ("outliers", "Values outside the tolerated range of the reference"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class LatestDrift:
-    """The figures of one drift run."""
+    """The figures of one window, or of one night; `features` are rows of figures, by feature."""
 
+    kind: str
+    window: str
+    measured_at: datetime
+    rows: int
     dataset_drift: bool
     drifted_share: float
-    scores: dict[str, float]
-    drifted: int
+    features: Sequence[Row[Any]]
 
 
 class DriftGauges(Collector):
@@ -39,55 +57,89 @@ class DriftGauges(Collector):
         self._is_database_away = is_database_away
         self._on_failure = on_failure
         self._lock = threading.Lock()
-        self._known: LatestDrift | None = None
+        self._known: list[LatestDrift] = []
         self._read_at = -CACHE_SECONDS
 
     def collect(self) -> Iterator[Metric]:
-        """The five gauges, or none before the first drift run."""
-        drift = self._latest()
-        if drift is None:
-            return
-        columns, drifted = len(drift.scores), drift.drifted
-        yield GaugeMetricFamily("number_of_columns", "Features compared with the reference", columns)
-        yield GaugeMetricFamily("number_of_drifted_columns", "Features that drifted", drifted)
-        yield GaugeMetricFamily("share_of_drifted_columns", "Share of features that drifted", drift.drifted_share)
-        yield GaugeMetricFamily("dataset_drift", "1 where the portfolio as a whole drifted", drift.dataset_drift)
-        scores = GaugeMetricFamily("drift_score_by_columns", "Drift score of each feature", labels=["feature"])
-        for feature, score in drift.scores.items():
-            scores.add_metric([feature], score)
-        yield scores
+        """All gauges, or none before the first measurement."""
+        known = self._latest()
+        if known:
+            yield from _workshop(max(known, key=lambda drift: drift.measured_at))
+            yield from _labelled(known)
 
-    def _latest(self) -> LatestDrift | None:
+    def _latest(self) -> list[LatestDrift]:
         with self._lock:
             fresh = time.monotonic() - self._read_at < CACHE_SECONDS
             if fresh or self._is_database_away():  # a connection attempt could outlast the scraper's patience
                 return self._known
             try:
-                self._known = self._read()
+                with self._database.statements() as connection:
+                    self._known = [drift for drift in (_newest_window(connection), _newest_night(connection)) if drift]
                 self._read_at = time.monotonic()
             except DatabaseUnavailable:
                 self._on_failure()
             return self._known
 
-    def _read(self) -> LatestDrift | None:
-        with self._database.statements() as connection:
-            rows = connection.execute(
-                select(
-                    drift_run.c.dataset_drift,
-                    drift_run.c.drifted_share,
-                    drift_metric.c.feature,
-                    drift_metric.c.score,
-                    drift_metric.c.drifted,
-                )
-                .join_from(drift_run, drift_metric, drift_metric.c.as_of == drift_run.c.as_of)
-                .where(drift_run.c.as_of == select(func.max(drift_run.c.as_of)).scalar_subquery())
-                .order_by(drift_metric.c.feature)
-            ).all()
-        if not rows:
-            return None
-        return LatestDrift(
-            dataset_drift=rows[0].dataset_drift,
-            drifted_share=rows[0].drifted_share,
-            scores={row.feature: row.score for row in rows},
-            drifted=sum(row.drifted for row in rows),
-        )
+
+def _newest_window(connection: Connection) -> LatestDrift | None:
+    newest = select(func.max(drift_window.c.window_id)).scalar_subquery()
+    columns = (drift_window.c.size, drift_window.c.measured_at, drift_window.c.rows.label("all_rows"))
+    rows = connection.execute(
+        _select(drift_window, drift_window_metric, *columns)
+        .join(drift_window_metric, drift_window_metric.c.window_id == drift_window.c.window_id)
+        .where(drift_window.c.window_id == newest)
+    ).all()
+    return _of_rows("quotes", str(rows[0].size), rows) if rows else None
+
+
+def _newest_night(connection: Connection) -> LatestDrift | None:
+    newest = select(func.max(drift_run.c.as_of)).scalar_subquery()
+    columns = (literal(0).label("size"), drift_run.c.measured_at, drift_run.c.rows.label("all_rows"))
+    rows = connection.execute(
+        _select(drift_run, drift_metric, *columns)
+        .join(drift_metric, drift_metric.c.as_of == drift_run.c.as_of)
+        .where(drift_run.c.as_of == newest)
+    ).all()
+    return _of_rows("policies", "month", rows) if rows else None
+
+
+def _select(run: Table, metric: Table, *columns: Any) -> Select[Any]:
+    figures = (metric.c[name] for name in ("feature", *(name for name, _ in _BY_FEATURE)))
+    chosen = select(*columns, run.c.dataset_drift, run.c.drifted_share, *figures)
+    return chosen.select_from(run).order_by(metric.c.feature)
+
+
+def _of_rows(kind: str, window: str, rows: Sequence[Row[Any]]) -> LatestDrift:
+    first = rows[0]
+    return LatestDrift(kind, window, first.measured_at, first.all_rows, first.dataset_drift, first.drifted_share, rows)
+
+
+def _workshop(drift: LatestDrift) -> Iterator[Metric]:
+    columns, drifted = len(drift.features), sum(row.drifted for row in drift.features)
+    yield GaugeMetricFamily("number_of_columns", "Features compared with the reference", columns)
+    yield GaugeMetricFamily("number_of_drifted_columns", "Features that drifted", drifted)
+    yield GaugeMetricFamily("share_of_drifted_columns", "Share of features that drifted", drift.drifted_share)
+    yield GaugeMetricFamily("dataset_drift", "1 where the portfolio as a whole drifted", drift.dataset_drift)
+    scores = GaugeMetricFamily("drift_score_by_columns", "Drift score of each feature", labels=["feature"])
+    for row in drift.features:
+        scores.add_metric([row.feature], row.score)
+    yield scores
+
+
+def _labelled(known: Sequence[LatestDrift]) -> Iterator[Metric]:
+    dataset = GaugeMetricFamily("motorisk_drift_dataset", "1 where the dataset as a whole drifts", labels=_LABELS)
+    rows = GaugeMetricFamily("motorisk_drift_rows", "Rows of the measured window", labels=_LABELS)
+    measured = GaugeMetricFamily("motorisk_drift_measured_timestamp_seconds", "When it was measured", labels=_LABELS)
+    for drift in known:
+        labels = [drift.kind, drift.window]
+        dataset.add_metric(labels, drift.dataset_drift)
+        rows.add_metric(labels, drift.rows)
+        measured.add_metric(labels, drift.measured_at.timestamp())
+    yield from (dataset, rows, measured)
+    for name, help_text in _BY_FEATURE:
+        gauge = GaugeMetricFamily(f"motorisk_drift_{name}", help_text, labels=[*_LABELS, "feature"])
+        for drift in known:
+            for row in drift.features:
+                if row._mapping[name] is not None:  # nights before it was measured, or fixed thresholds
+                    gauge.add_metric([drift.kind, drift.window, row.feature], row._mapping[name])
+        yield gauge

@@ -67,7 +67,7 @@ def score(
 
 
 def drift(as_of: AsOfOption, json: JsonOption = False) -> None:
-    """Compare the newest month of policies with what the champion was trained on."""
+    """Compare the months of policies since with what the champion was trained on, the newest above all."""
     from motorisk.pipelines.drift import report_drift
 
     engine = warehouse()
@@ -78,12 +78,17 @@ def drift(as_of: AsOfOption, json: JsonOption = False) -> None:
     with console.status("Measuring drift (Evidently takes some seconds to load)"):
         run = report_drift(engine, settings(), as_of)
     table = Table(title=f"{month_name(run.month)} against the reference of version {run.version}", title_justify="left")
-    for heading in ("feature", "score", "threshold", "method", ""):
+    for heading in ("feature", "score", "threshold", "evidence", "since", "method", ""):
         table.add_column(heading)
     for name, found in run.features.items():
         verdict = "[red]drifted[/]" if found.drifted else "[green]steady[/]"
-        table.add_row(name, f"{found.score:.4f}", f"{found.threshold:g}", found.method, verdict)
+        evidence = "" if found.evidence is None else f"1 : {found.evidence:,.3g}"
+        since = "" if found.since is None else month_name(found.since)
+        table.add_row(name, f"{found.score:.4f}", f"{found.threshold:.4g}", evidence, since, found.method, verdict)
     console.print(table)
+    for found in run.features.values():
+        if found.drifted or found.missing or found.outliers:
+            console.print(found.says, soft_wrap=True, highlight=False)
     console.print(f"Dataset drift: {'yes' if run.dataset_drift else 'no'}. Report: {run.report}", soft_wrap=True)
     print_alarms(run.alarms)
 

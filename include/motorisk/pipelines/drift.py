@@ -1,30 +1,37 @@
-"""Drift: the newest month of policies against what the champion was trained on."""
+"""Drift: the months of policies since the champion's reference, the newest above all, against that reference.
 
-from dataclasses import dataclass, field, replace
+Every night measures all of these months again. So what it says follows from the policies known on its date, and
+neither from nights that ran or failed before nor from champions that have come and gone.
+"""
+
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
-from motorisk.domain.calendar import add_months
 from motorisk.domain.policy import FEATURES
-from motorisk.errors import InvalidData, NotEnoughData
-from motorisk.modelling.snapshot import Snapshot, extract_snapshot, load_snapshot
-from motorisk.monitoring.drift import FeatureDrift, measure_drift
+from motorisk.monitoring.drift import FeatureDrift, drifts_of, evidently_report, save_report
+from motorisk.monitoring.reference import Reference
+from motorisk.monitoring.verdict import follow
+from motorisk.monitoring.windows import Window
 from motorisk.pipelines.alarms import Alarm, Finding, raise_alarms
-from motorisk.pipelines.folders import drift_reports, snapshots
-from motorisk.registry.versions import ModelVersion, champion
+from motorisk.pipelines.drift_months import Columns, Month, columns_of_months, comparable_months, months_since
+from motorisk.pipelines.drift_reference import keep_thresholds, prepared, snapshot_of
+from motorisk.pipelines.folders import drift_reports
+from motorisk.registry.versions import champion
 from motorisk.settings import Settings
-from motorisk.warehouse.tables import drift_metric, drift_run, policy
+from motorisk.warehouse.tables import drift_metric, drift_run
 
 CAUSE = "drift"
 
 
 @dataclass(frozen=True, slots=True)
 class DriftRun:
-    """What one night found; `month` is the first day of the month whose policies were compared."""
+    """What one night found; `month` is the first day of the newest month, which `rows` and `features` are about.
+
+    `windows` months have been followed since the reference.
+    """
 
     as_of: date
     version: int
@@ -35,6 +42,7 @@ class DriftRun:
     drifted_share: float
     features: dict[str, FeatureDrift]
     report: Path
+    windows: int = 1
     alarms: list[Alarm] = field(default_factory=list)
 
     @property
@@ -44,54 +52,6 @@ class DriftRun:
         return sorted(drifted, key=lambda name: -drifted[name].score)
 
 
-def newest_month(connection: Connection, as_of: date, min_rows: int) -> date:
-    """First day of the newest month with at least `min_rows` policies written by `as_of`.
-
-    So a month that has just begun does not raise alarms by its small size.
-    """
-    month = func.date_trunc("month", policy.c.effective_date)
-    found: date | None = connection.scalar(
-        select(month)
-        .where(policy.c.effective_date <= as_of)
-        .group_by(month)
-        .having(func.count() >= min_rows)
-        .order_by(month.desc())
-        .limit(1)
-    )
-    if found is None:
-        raise NotEnoughData(f"no month up to {as_of} has at least {min_rows} policies to look for drift in")
-    return date(found.year, found.month, 1)
-
-
-def policies_of_month(connection: Connection, month: date, as_of: date) -> dict[str, npt.NDArray[np.float64]]:
-    """Features, each (n,), of the policies written in a month, as known on `as_of`."""
-    rows = connection.execute(
-        select(*(policy.c[name] for name in FEATURES)).where(
-            policy.c.effective_date >= month,
-            policy.c.effective_date < add_months(month, 1),
-            policy.c.effective_date <= as_of,
-        )
-    ).all()
-    values = np.array(rows, dtype=np.float64)
-    return {name: values[:, column] for column, name in enumerate(FEATURES)}
-
-
-def reference_of(connection: Connection, settings: Settings, model: ModelVersion) -> Snapshot:
-    """The newest months of the snapshot that a version was trained on: its file, or, if that is gone, taken again."""
-    window = model.parameters["window_months"]
-    snapshot = load_snapshot(snapshots(settings), model.snapshot_digest)
-    if snapshot is not None:
-        return snapshot.newest(window)
-    snapshot = extract_snapshot(connection, model.as_of, model.parameters["history_months"])
-    if snapshot.digest != model.snapshot_digest:
-        raise InvalidData(
-            f"the snapshot of version {model.version} is not under {snapshots(settings)}, and the policies known on "
-            f"{model.as_of} have changed since: train again"
-        )
-    snapshot.save(snapshots(settings))
-    return snapshot.newest(window)
-
-
 def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
     """Measure drift as of a date, keep the report, replace what the date wrote before, and raise alarms.
 
@@ -99,24 +59,40 @@ def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
     """
     with engine.connect() as connection:
         model = champion(connection)
-        reference = reference_of(connection, settings, model)
-        month = newest_month(connection, as_of, settings.drift_min_rows)
-        current = policies_of_month(connection, month, as_of)
-    measurement = measure_drift(current, reference.features)
+        snapshot = snapshot_of(connection, settings, model)
+        reference = prepared(connection, settings, model, snapshot)
+        months = comparable_months(connection, as_of, settings.drift_min_rows)
+        if reference.fixed is None:
+            months = months_since(months, snapshot.effective_dates.max().astype("datetime64[M]").astype(object))
+        else:
+            months = months[-1:]
+        columns = columns_of_months(connection, reference, months, as_of)
+    windows = [_window(reference, month, found) for month, found in zip(months, columns, strict=True)]
+    keep_thresholds(engine, model, reference)
+    verdict = follow(reference, windows)[-1]
+    features = drifts_of(reference, windows, verdict)
+    report = evidently_report(
+        columns[-1], reference.columns, {name: drift.threshold for name, drift in features.items()}
+    )
     run = DriftRun(
         as_of=as_of,
         version=model.version,
-        month=month,
-        rows=len(current["age"]),
-        reference_rows=len(reference),
-        dataset_drift=measurement.dataset_drift,
-        drifted_share=measurement.drifted_share,
-        features=measurement.features,
-        report=measurement.save(drift_reports(settings, as_of)),
+        month=months[-1].first,
+        rows=months[-1].rows,
+        reference_rows=len(snapshot),
+        dataset_drift=verdict.dataset_drift,
+        drifted_share=verdict.share,
+        features=features,
+        report=save_report(report, drift_reports(settings, as_of)),
+        windows=len(windows),
     )
     with engine.begin() as connection:
         _store(connection, run)
         return replace(run, alarms=raise_alarms(connection, as_of, CAUSE, _findings(connection, run)))
+
+
+def _window(reference: Reference, month: Month, columns: Columns) -> Window:
+    return Window(month.first, month.last, {name: reference.measure(name, columns[name]) for name in FEATURES})
 
 
 def _findings(connection: Connection, run: DriftRun) -> list[Finding]:
@@ -162,19 +138,15 @@ def _store(connection: Connection, run: DriftRun) -> None:
             "dataset_drift": run.dataset_drift,
             "drifted_share": run.drifted_share,
             "report": str(run.report),
+            "windows": run.windows,
         },
     )
     connection.execute(
         insert(drift_metric),
-        [
-            {
-                "as_of": run.as_of,
-                "feature": name,
-                "score": drift.score,
-                "method": drift.method,
-                "threshold": drift.threshold,
-                "drifted": drift.drifted,
-            }
-            for name, drift in run.features.items()
-        ],
+        [{"as_of": run.as_of, "feature": name, **figures_of(drift)} for name, drift in run.features.items()],
     )
+
+
+def figures_of(drift: FeatureDrift) -> dict[str, object]:
+    """A feature's figures by the names of their columns."""
+    return {one.name: getattr(drift, one.name) for one in fields(drift)}

@@ -21,7 +21,7 @@ from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.evaluation import Evaluation, evaluate
 from motorisk.modelling.fitting import compete, fit
 from motorisk.modelling.snapshot import MIN_ROWS, Snapshot, read_matured
-from motorisk.monitoring.drift import measure_drift
+from motorisk.monitoring.drift import far_features
 from motorisk.scoring.pricing import assess, risk_classes
 from motorisk.warehouse.arrow import FEATURE_COLUMNS
 
@@ -157,8 +157,7 @@ def _frame(
         return frame
     if champion is not None:
         figures = _realised(champion.forecaster, new)
-        drift = measure_drift(new.features, champion.reference.features).features
-        drifted = sorted((name for name in drift if drift[name].drifted), key=lambda name: -drift[name].score)
+        drifted = far_features(new.features, champion.reference.features)
         frame = replace(frame, drifted=drifted, accuracy=figures.accuracy, log_loss=figures.log_loss)
     monthly = None if known is None else _additive("gam", known, configuration)
     oracle = world.seen_by_oracle(month)

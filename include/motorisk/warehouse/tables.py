@@ -266,18 +266,88 @@ drift_run = Table(
     Column("drifted_share", Double, nullable=False),
     Column("report", Text, nullable=False),
     Column("measured_at", DateTime(timezone=True), nullable=False),
+    Column("windows", Integer, nullable=False),
     schema="motorisk",
 )
+
+
+def _drift_columns(*, is_complete: bool) -> list[Column[object]]:
+    """A feature's figures; nights before they were measured have none of those after `drifted`."""
+    return [
+        Column("score", Double, nullable=False),
+        Column("method", Text, nullable=False),
+        Column("threshold", Double, nullable=False),
+        Column("drifted", Boolean, nullable=False),
+        Column("rows", Integer, nullable=not is_complete),
+        Column("missing", Integer, nullable=not is_complete),
+        Column("more_missing", Boolean, nullable=not is_complete),
+        Column("outliers", Integer, nullable=not is_complete),
+        Column("evidence", Double),
+        Column("evidence_threshold", Double),
+        Column("since", Date),
+        Column("since_earliest", Date),
+        Column("since_latest", Date),
+        Column("per_month", Double),
+        Column("passes", Date),
+        Column("passes_earliest", Date),
+        Column("passes_latest", Date),
+        Column("says", Text, nullable=not is_complete),
+    ]
+
 
 drift_metric = Table(
     "drift_metric",
     metadata,
     Column("as_of", Date, primary_key=True),
     Column("feature", Text, primary_key=True),
-    Column("score", Double, nullable=False),
-    Column("method", Text, nullable=False),
+    *_drift_columns(is_complete=False),
+    schema="motorisk",
+)
+
+drift_threshold = Table(
+    "drift_threshold",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("feature", Text, primary_key=True),
+    Column("rows", Integer, primary_key=True),
+    Column("budget", Integer, primary_key=True),
     Column("threshold", Double, nullable=False),
-    Column("drifted", Boolean, nullable=False),
+    schema="motorisk",
+)
+
+drift_inbox = Table(
+    "drift_inbox",
+    metadata,
+    Column("arrival", BigInteger, primary_key=True),
+    Column("quote_id", Uuid, nullable=False),
+    Column("quoted_at", DateTime(timezone=True), nullable=False),
+    Column("arrived_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)
+
+drift_window = Table(
+    "drift_window",
+    metadata,
+    Column("window_id", BigInteger, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("first_quoted_at", DateTime(timezone=True), nullable=False),
+    Column("last_quoted_at", DateTime(timezone=True), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("dataset_drift", Boolean, nullable=False),
+    Column("drifted_share", Double, nullable=False),
+    Column("figures", JSONB, nullable=False),
+    Column("quote_ids", ARRAY(Uuid), nullable=False),
+    Column("measured_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)
+
+drift_window_metric = Table(
+    "drift_window_metric",
+    metadata,
+    Column("window_id", BigInteger, primary_key=True),
+    Column("feature", Text, primary_key=True),
+    *_drift_columns(is_complete=True),
     schema="motorisk",
 )
 
