@@ -56,7 +56,7 @@ class Reference:
         return column_of(values, self.ranges[feature])
 
     def threshold(self, feature: str, rows: int) -> float:
-        """What a score reaches by chance with so many rows as rarely as the budget says, or else what matters at all."""
+        """What a score reaches by chance with so many rows as rarely as budgeted, or else what matters at all."""
         if self.fixed is not None:
             return self.fixed
         key = feature, calibrated_size(rows)

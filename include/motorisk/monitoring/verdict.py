@@ -2,7 +2,8 @@
 
 A verdict depends on the windows up to its own and on nothing else. It is not taken back for a single calm window: a
 feature drifts until its score stays below the threshold and the newest windows, looked at without the earlier ones,
-speak against it, twice in a row. Then the evidence starts anew: that something had changed once is no news.
+speak against it, twice in a row. Then the evidence starts anew, that something had changed once is no news; and each
+time it has to be stronger than before, so that a reference that is off does not use up the budget again and again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,19 +78,20 @@ def _follow_feature(reference: Reference, windows: Sequence[Window], feature: st
 
     evidence = log_evidence(contrasts, rows, reference_rows)
     drifted = np.zeros(len(rows), dtype=np.bool_)
-    is_on, quiet = False, 0
+    is_on, quiet, ended = False, 0, 0
     for at in range(len(rows)):
         if is_on:
-            recent = max(_recent(rows[: at + 1], reference_rows), CALM_WINDOWS)
-            newest = slice(max(at + 1 - recent, 0), at + 1)
+            recent = min(max(_recent(rows[: at + 1], reference_rows), CALM_WINDOWS), at + 1)
+            newest = slice(at + 1 - recent, at + 1)
             differs = newest_log_evidence(contrasts[:, newest], rows[newest], reference_rows) >= 0
             is_calm = not beyond[at] and not (differs and matters[at])
             quiet = quiet + 1 if is_calm else 0
             if quiet == CALM_WINDOWS:
-                is_on = False
-                evidence[at] = 0.0
-                rest = slice(at + 1, None)
-                evidence[rest] = log_evidence(contrasts[:, rest], rows[rest], reference_rows)
+                is_on, ended = False, ended + 1
+                # The calm windows are part of what comes: they tell how far off the reference itself is.
+                rest = slice(newest.start, None)
+                evidence[at:] = log_evidence(contrasts[:, rest], rows[rest], reference_rows)[recent - 1 :]
+                limit = convincing(reference.budget.evidence_chance / ((ended + 1) * (ended + 2) / 2))
         elif beyond[at] or (evidence[at] >= limit and matters[at]):
             is_on, quiet = True, 0
         drifted[at] = is_on

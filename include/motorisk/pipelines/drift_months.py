@@ -4,6 +4,7 @@ Reduced columns come from the database's own counts and sums by cell of a grid (
 bound): ten million policies cross the connection as some thousands of cells.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,10 +14,10 @@ import numpy as np
 from psycopg2 import sql
 from sqlalchemy import Connection, func, select
 
-from motorisk.domain.calendar import add_months
+from motorisk.domain.calendar import add_months, first_of_month
 from motorisk.domain.policy import FEATURES
 from motorisk.errors import NotEnoughData
-from motorisk.monitoring.columns import EXACT_ROWS, Column, Grid, Sketch
+from motorisk.monitoring.columns import EXACT_ROWS, Column, Counts, Floats, Grid, Sketch
 from motorisk.monitoring.reference import Reference
 from motorisk.warehouse.tables import policy
 
@@ -26,21 +27,21 @@ MOST_MONTHS = 120
 Columns = dict[str, Column]
 
 _WRITTEN = "effective_date >= %(first)s AND effective_date < %(end)s AND effective_date <= %(as_of)s"
-_MONTH = "date_trunc('month', effective_date::timestamp)::date"
+# One whole number to group by; the cells beside the grid's, -1 and the last, are the outliers' below and above.
 _CELLS = sql.SQL(
     f"""
-    SELECT month, least(floor((kept - %(lower)s) / %(width)s)::integer, %(cells)s - 1) AS cell,
-           count(*), sum(kept), count(*) FILTER (WHERE kept <> value)
-    FROM (
-        SELECT {_MONTH} AS month, {{feature}} AS value,
-               least(greatest({{feature}}, %(lower)s::double precision), %(upper)s::double precision) AS kept
-        FROM insurance.policy WHERE {_WRITTEN}
-    ) AS policies
-    GROUP BY 1, 2
+    SELECT width_bucket(effective_date, %(months)s::date[]) * (%(cells)s + 2) + 1
+           + least(greatest(floor(({{feature}} - %(lower)s) / %(width)s), -1), %(cells)s)::integer,
+           count(*), sum({{feature}})
+    FROM insurance.policy WHERE {_WRITTEN}
+    GROUP BY 1
     """  # noqa: S608
 )
 _FLAGS = sql.SQL(
-    f"SELECT {_MONTH}, count(*), {{counts}} FROM insurance.policy WHERE {_WRITTEN} GROUP BY 1"  # noqa: S608
+    f"""
+    SELECT width_bucket(effective_date, %(months)s::date[]), count(*), {{counts}}
+    FROM insurance.policy WHERE {_WRITTEN} GROUP BY 1
+    """  # noqa: S608
 )
 
 
@@ -62,17 +63,15 @@ def comparable_months(connection: Connection, as_of: date, min_rows: int) -> lis
 
     So a month that has just begun does not raise alarms by its small size.
     """
-    month = func.date_trunc("month", policy.c.effective_date)
-    rows = connection.execute(
-        select(month, func.count())
-        .where(policy.c.effective_date <= as_of)
-        .group_by(month)
-        .having(func.count() >= min_rows)
-        .order_by(month)
-    ).all()
-    if not rows:
+    day = policy.c.effective_date
+    days = connection.execute(select(day, func.count()).where(day <= as_of).group_by(day))
+    rows: Counter[date] = Counter()
+    for found, count in days:
+        rows[first_of_month(found)] += count
+    months = [Month(first, rows[first]) for first in sorted(rows) if rows[first] >= min_rows]
+    if not months:
         raise NotEnoughData(f"no month up to {as_of} has at least {min_rows} policies to look for drift in")
-    return [Month(date(first.year, first.month, 1), count) for first, count in rows]
+    return months
 
 
 def months_since(months: Sequence[Month], reference_month: date) -> list[Month]:
@@ -100,28 +99,43 @@ def _exact(connection: Connection, reference: Reference, month: Month, as_of: da
 
 
 def _reduced(connection: Connection, reference: Reference, months: Sequence[Month], as_of: date) -> list[Columns]:
-    span = {"first": months[0].first, "end": add_months(months[-1].first, 1), "as_of": as_of}
-    found: dict[date, Columns] = {month.first: {} for month in months}
+    starts = [months[0].first]
+    while starts[-1] < months[-1].first:
+        starts.append(add_months(starts[-1], 1))
+    span = {"first": starts[0], "end": add_months(starts[-1], 1), "as_of": as_of, "months": starts}
+    found: dict[date, Columns] = {first: {} for first in starts}
     flags = [name for name, feature in FEATURES.items() if feature.is_flag]
     for name in FEATURES.keys() - flags:
         grid = Grid(reference.ranges[name])
-        sketches = {first: Sketch(grid) for first in found}
-        query = _CELLS.format(feature=sql.Identifier(name))
-        tolerated = grid.tolerated
-        cells = {"lower": tolerated.lower, "upper": tolerated.upper, "width": grid.width, "cells": grid.cells}
-        for first, cell, count, total, outliers in _rows(connection, query, {**span, **cells}):
-            if first in sketches:
-                sketches[first].counts[cell] += count
-                sketches[first].sums[cell] += total
-                sketches[first].outliers += outliers
-        for first, sketch in sketches.items():
-            found[first][name] = sketch.column()
-    counts = sql.SQL(", ").join(sql.SQL("count(*) FILTER (WHERE {})").format(sql.Identifier(name)) for name in flags)
-    for first, rows, *having in _rows(connection, _FLAGS.format(counts=counts), span):
-        if first in found:
-            for name, count in zip(flags, having, strict=True):
-                found[first][name] = Column(np.array([0.0, 1.0]), np.array([rows - count, count], dtype=np.float64))
+        asked = {"lower": grid.tolerated.lower, "width": grid.width, "cells": grid.cells}
+        rows = _rows(connection, _CELLS.format(feature=sql.Identifier(name)), {**span, **asked})
+        numbers, counts, sums = (np.array(values) for values in zip(*rows, strict=True))
+        filled, cells = np.divmod(numbers, grid.cells + 2)
+        for number, first in enumerate(starts, start=1):
+            here = filled == number
+            found[first][name] = _sketched(grid, cells[here] - 1, counts[here], sums[here]).column()
+    counts_of_flags = sql.SQL(", ").join(
+        sql.SQL("count(*) FILTER (WHERE {})").format(sql.Identifier(name)) for name in flags
+    )
+    for number, total, *having in _rows(connection, _FLAGS.format(counts=counts_of_flags), span):
+        for name, count in zip(flags, having, strict=True):
+            weights = np.array([total - count, count], dtype=np.float64)
+            found[starts[number - 1]][name] = Column(np.array([0.0, 1.0]), weights)
     return [{name: found[month.first][name] for name in FEATURES} for month in months]
+
+
+def _sketched(grid: Grid, cells: Counts, counts: Counts, sums: Floats) -> Sketch:
+    """What a sketch would hold after adding the rows of these cells; -1 and the last are beside the grid."""
+    sketch = Sketch(grid)
+    inside = (cells >= 0) & (cells < grid.cells)
+    sketch.counts[cells[inside]] = counts[inside]
+    sketch.sums[cells[inside]] = sums[inside]
+    for beside, cell, value in ((-1, 0, grid.tolerated.lower), (grid.cells, grid.cells - 1, grid.tolerated.upper)):
+        outliers = int(counts[cells == beside].sum())
+        sketch.counts[cell] += outliers
+        sketch.sums[cell] += outliers * value
+        sketch.outliers += outliers
+    return sketch
 
 
 def _rows(connection: Connection, query: sql.Composable, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
