@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test lint format lock install-demo install-test clean
+.PHONY: help demo test lint format lock install install-demo install-test clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,7 @@ format: $(VENV)/test-installed  ## Put the code into its format
 lock: $(VENV)/uv-installed  ## Resolve the newest allowed versions into requirements/
 	@scripts/lock.sh $(BIN)/uv
 
+install: install-demo  ## The same as install-demo
 install-demo: $(VENV)/demo-installed  ## The environment of `make demo`
 install-test: $(VENV)/test-installed  ## The environment of `make test`
 

@@ -9,7 +9,19 @@ import typer
 from rich.markup import escape
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from motorisk.commands import clients, data, database, models, monitor, nights, quotes, service, shadow, timelapse
+from motorisk.commands import (
+    clients,
+    data,
+    database,
+    models,
+    monitor,
+    nights,
+    quotes,
+    service,
+    shadow,
+    timelapse,
+    traffic,
+)
 from motorisk.commands.output import notices
 from motorisk.errors import MotoriskError
 
@@ -37,6 +49,7 @@ app.add_typer(quotes.app, name="quote")
 app.add_typer(clients.app, name="clients")
 app.add_typer(shadow.app, name="shadow")
 app.command()(monitor.monitor)
+app.command("replay-quotes")(traffic.replay_quotes)
 app.command()(service.serve)
 
 

@@ -87,6 +87,14 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="The quote service's log lines; `auto`: text on a terminal, else JSON"
     )
+    quote_page: Literal["on", "off"] | None = Field(
+        default=None,
+        description="The quote service's page for people, at `/`: it needs no API key, so that it is off by default "
+        "where API keys are required or the service does not listen on loopback alone",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key with which `replay-quotes --api-key-from-env` asks a quote service"
+    )
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's UI and API in the demo")
 
     @field_validator("home")

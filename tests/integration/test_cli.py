@@ -325,3 +325,19 @@ def test_the_installed_program_runs_in_a_process_of_its_own(server_environment: 
         [program, "rollback", "--by", "uma"], env=server_environment, capture_output=True, check=False
     )
     assert refused.returncode == 1
+
+
+def test_simulated_months_as_files_need_no_database_and_are_what_the_warehouse_would_get(
+    motorisk: Run, as_json: Json, tmp_path: Path
+) -> None:
+    world = ["--months", "2", "--policies", "30", "--start", "2024-01"]
+    done = motorisk("simulate", *world, "--csv", "months", MOTORISK_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert done.returncode == 0, done.stderr
+    files = sorted((tmp_path / "months").iterdir())
+    assert [file.name for file in files] == ["policies-2024-01.csv", "policies-2024-02.csv"]
+    assert as_json("simulate", *world)["inserted"] == 60
+    for imported in as_json("import", *map(str, files))["files"]:
+        assert (imported["rows"], imported["unchanged"]) == (30, 30)
+    before = [file.read_bytes() for file in files]
+    assert as_json("simulate", *world, "--csv", "months")["files"] == [f"months/{file.name}" for file in files]
+    assert [file.read_bytes() for file in files] == before

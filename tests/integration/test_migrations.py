@@ -108,3 +108,22 @@ def test_the_audit_trail_and_the_ledger_accept_no_change(warehouse: Engine) -> N
     for statement in ("UPDATE motorisk.quote SET age = 36", "DELETE FROM motorisk.quote"):
         with pytest.raises(ProgrammingError, match="append-only"), warehouse.begin() as connection:
             connection.execute(text(statement))
+
+
+def test_the_ledger_takes_quotes_of_the_page_and_no_unknown_channel(warehouse: Engine) -> None:
+    row = (
+        "INSERT INTO motorisk.quote (quote_id, channel, effective_date, training, age, emergency_braking, "
+        "braking_distance, power, miles, version, digest, tariff, predictor, risk_class, p_low, p_medium, p_high, "
+        "net, insurance_tax, gross) VALUES (gen_random_uuid(), :channel, now(), false, 35, false, 40, 90, 20, "
+        "1, 'd', 'standard', 'rules', 'low', 100000000, 0, 0, 100, 19, 119)"
+    )
+    with warehouse.begin() as connection:
+        connection.execute(text(row), {"channel": "page"})
+    with pytest.raises(IntegrityError, match="quote_channel_check"), warehouse.begin() as connection:
+        connection.execute(text(row), {"channel": "window"})
+    downgrade(warehouse, "0002")
+    with warehouse.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM motorisk.quote WHERE channel = 'page'")) == 1
+    with pytest.raises(IntegrityError, match="quote_channel_check"), warehouse.begin() as connection:
+        connection.execute(text(row), {"channel": "page"})
+    upgrade(warehouse)

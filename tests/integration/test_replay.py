@@ -196,7 +196,7 @@ def test_the_command_says_what_differs_and_exits_with_1(
     assert Decimal(first["answered"]) - Decimal(first["computed"]) == Decimal("0.01")
     told = replay(server_environment, str(ledger[0]))
     assert told.returncode == 1
-    assert "1 quotes computed again, 1 differ" in told.stdout
+    assert "1 quote computed again, 1 differs." in told.stdout
 
 
 @pytest.mark.parametrize("arguments", [(), ("--to", "2026-01-01"), ("not-an-id",), ("--from", "yesterday")])

@@ -314,11 +314,6 @@ def test_documents_answer_with_no_field_more_or_less_than_described(
     assert model["features"][0].keys() == schemas["FeatureDocument"]["properties"].keys()
 
 
-def test_the_services_plain_address_leads_to_the_api_page(client: httpx.Client) -> None:
-    response = client.get("/", follow_redirects=False)
-    assert (response.status_code, response.headers["Location"]) == (302, "/docs/")
-
-
 @pytest.mark.parametrize("path", ["/docs", "/docs/"])
 def test_the_api_page_works_from_this_machine_alone(client: httpx.Client, path: str) -> None:
     response = client.get(path)

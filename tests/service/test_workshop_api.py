@@ -1,10 +1,12 @@
 """The workshop's older API, answered to the letter."""
 
+import http.client
+import json
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from motorisk.warehouse.tables import quote
 
@@ -72,3 +74,33 @@ def test_the_older_api_is_asked_by_post_only(client: httpx.Client, path: str) ->
     response = client.get(path)
     assert response.status_code == 405
     assert "POST" in response.headers["Allow"]
+
+
+def test_the_workshops_client_asks_row_after_row_on_one_connection(
+    service: Any, database: Engine, body: JsonObject
+) -> None:
+    """As the workshop's program does: no headers but the content's, flags as a table has them, whole numbers."""
+    address = service.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(address, timeout=30)
+    connection.connect()
+    opened = connection.sock
+    before = _rows(database)
+    for number in range(50):
+        row = {
+            "driver": {"training": number % 2, "age": 20 + number, "miles": 30},
+            "vehicle": {"emergency_braking": 1 - number % 2, "braking_distance": 40, "power": 80 + number},
+        }
+        for path in ("/predict/mock", "/predict/"):
+            connection.request("POST", path, json.dumps(row), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            content = json.loads(response.read())
+            assert response.status == 200
+            assert (content is None) == (path == "/predict/mock")
+    assert connection.sock is opened
+    connection.close()
+    assert _rows(database) == before + 100
+
+
+def _rows(database: Engine) -> int:
+    with database.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(quote)) or 0

@@ -45,6 +45,8 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "quote_admin_port": None,
         "quote_access_log": True,
         "log_format": "auto",
+        "quote_page": None,
+        "api_key": None,
         "airflow_port": 8080,
     }
 
@@ -70,6 +72,8 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "quote_admin_port": "8002",
         "quote_access_log": "False",
         "log_format": "json",
+        "quote_page": "off",
+        "api_key": "mtr_secret",
         "airflow_port": "8081",
     }
     assert values.keys() == Settings.model_fields.keys()
@@ -78,8 +82,11 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
     found = Settings.from_environment()
     assert found.database_url is not None
     assert found.database_url.get_secret_value() == ADDRESS
-    assert {name: str(getattr(found, name)) for name in values if name != "database_url"} == {
-        name: value for name, value in values.items() if name != "database_url"
+    assert found.api_key is not None
+    assert found.api_key.get_secret_value() == "mtr_secret"
+    secrets = {"database_url", "api_key"}
+    assert {name: str(getattr(found, name)) for name in values.keys() - secrets} == {
+        name: values[name] for name in values.keys() - secrets
     }
     assert (found.drift_min_rows, found.quote_port) == (50, 8001)
 

@@ -18,6 +18,9 @@ from motorisk_web.security import add_header
 
 PUBLIC_BLUEPRINTS = frozenset({"docs", "health"})
 """What needs no key; every other address does where keys are required."""
+PAGE = "page"
+PAGE_VISITORS = "(page)"
+"""Whom the page's quotes count for, all together; no client has such a name."""
 ADMIN_BLUEPRINTS = frozenset({"health", "metrics"})
 """What moves to the admin port where there is one."""
 DEFAULT_RATE = 500.0
@@ -73,6 +76,9 @@ class Access:
             if is_admin:
                 return
         if blueprint in PUBLIC_BLUEPRINTS:
+            return
+        if blueprint == PAGE:
+            self._limit(PAGE_VISITORS, self._client_rate, environ)
             return
         if blueprint == "metrics" and (not self.are_keys_required or _is_this_machine(environ)):
             return

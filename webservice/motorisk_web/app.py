@@ -10,7 +10,8 @@ from flask_openapi3.openapi import OpenAPI
 
 from motorisk.settings import Settings
 from motorisk.settings import settings as current_settings
-from motorisk_web import access, docs, health, metrics, model, problems, quotes, request_ids, security, workshop
+from motorisk_web import access, docs, health, metrics, model, page, problems, quotes, request_ids, security, workshop
+from motorisk_web.exposure import has_page
 from motorisk_web.schemas import Problem
 from motorisk_web.services import Services
 
@@ -77,7 +78,8 @@ class QuoteApp(OpenAPI):
 
 def create_app(settings: Settings | None = None) -> QuoteApp:
     """Build the app; it connects to nothing until `app.extensions["motorisk"].refresher.start()`."""
-    services = Services.from_settings(settings or current_settings())
+    settings = settings or current_settings()
+    services = Services.from_settings(settings)
     app = QuoteApp(are_keys_required=services.access.are_keys_required)
     app.extensions[EXTENSION] = services
     request_ids.name_requests(app)
@@ -89,5 +91,6 @@ def create_app(settings: Settings | None = None) -> QuoteApp:
         app.register_api(feature.blueprint(services))
     app.register_blueprint(metrics.blueprint(services))
     app.register_blueprint(docs.blueprint(app))
+    app.register_blueprint(page.blueprint(services, is_on=has_page(settings)))
     app.generate_spec_json()
     return app

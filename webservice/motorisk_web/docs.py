@@ -1,9 +1,8 @@
 """/openapi.json, and /docs: Swagger UI from this machine's files, nothing from a CDN."""
 
 from importlib.resources import files
-from typing import cast
 
-from flask import Blueprint, Response, redirect, render_template, send_from_directory, url_for
+from flask import Blueprint, Response, render_template, send_from_directory
 from flask_openapi3.openapi import OpenAPI
 
 ASSET_SECONDS = 86400
@@ -24,11 +23,6 @@ def blueprint(app: OpenAPI) -> Blueprint:
     @docs.get("/openapi.json")
     def openapi() -> dict[str, object]:
         return app.api_doc
-
-    @docs.get("/")
-    def start_page() -> Response:
-        """Where people land who type the service's address."""
-        return cast(Response, redirect(url_for("docs.page")))
 
     @docs.get("/docs")
     @docs.get("/docs/")

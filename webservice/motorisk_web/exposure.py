@@ -49,6 +49,13 @@ def is_public(settings: Settings) -> bool:
     return not all(map(_is_loopback, _addresses(settings)))
 
 
+def has_page(settings: Settings) -> bool:
+    """Whether people are shown the page, which asks for no key."""
+    if settings.quote_page is not None:
+        return settings.quote_page == "on"
+    return not (is_public(settings) or are_keys_required(settings))
+
+
 def are_keys_required(settings: Settings) -> bool:
     """Whether who asks for quotes has to send an API key."""
     return settings.quote_access == "keys" or (settings.quote_access == "auto" and is_public(settings))

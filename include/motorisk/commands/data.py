@@ -41,10 +41,17 @@ def simulate(
     drift_until: Annotated[
         int | None, typer.Option(min=0, help="Month at which all drift stops; 0: a stationary world.")
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv", metavar="FOLDER", file_okay=False, help="Write one file a month instead; needs no database."
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Fill the warehouse with the workshop's world; the same simulation again changes nothing."""
     from motorisk.pipelines.simulate import simulate_portfolio
+    from motorisk.simulation.files import write_months
     from motorisk.simulation.portfolio import Simulation
 
     simulation = Simulation(
@@ -55,6 +62,14 @@ def simulate(
         label_delay_months=label_delay,
         drift_until=drift_until,
     )
+    if csv is not None:
+        with progress_bar("Simulating", quiet=json) as progress:
+            files = write_months(simulation, csv, progress)
+        if json:
+            print_json({"start": simulation.start, "months": months, "files": files})
+        else:
+            console.print(f"{len(files):,} files of {policies:,} policies in {csv}.", markup=False, highlight=False)
+        return
     with progress_bar("Simulating", quiet=json) as progress:
         run = simulate_portfolio(warehouse(), simulation, progress)
     if json:

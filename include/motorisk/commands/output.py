@@ -19,11 +19,14 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 # People's tables go to standard output, progress and errors to standard error, so that pipes stay clean.
 # Where nobody's terminal wraps lines, tables may be as wide as they need.
@@ -71,6 +74,25 @@ def progress_bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], Non
     with Progress(*columns, TimeRemainingColumn(), console=notices, transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+class _RateColumn(ProgressColumn):
+    """How many a second, lately."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:,.0f}/s", style="progress.data.speed")
+
+
+@contextmanager
+def rate_bar(what: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error that also shows a rate; yields a callable: what is done, how many of how many."""
+    if quiet or not notices.is_terminal:
+        yield lambda what, done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=notices, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
 
 
 @contextmanager

@@ -65,7 +65,10 @@ def replay(
             }
         )
     else:
-        console.print(f"{run.quotes:,} quotes computed again, {run.differing:,} differ.")
+        console.print(
+            f"{run.quotes:,} quote{'' if run.quotes == 1 else 's'} computed again, {run.differing:,} "
+            f"differ{'s' if run.differing == 1 else ''}."
+        )
         for quote_id in run.missing:
             console.print(f"{quote_id} is not in the ledger, or has no price.", markup=False)
         if run.differences:

@@ -169,7 +169,7 @@ class Ledger:
         """A stored quote; `UnknownQuote` for any other id, those of recorded inputs and predictions included."""
         with self._database.statements() as connection:
             row = connection.execute(
-                select(quote).where(quote.c.quote_id == quote_id, quote.c.channel == "quote")
+                select(quote).where(quote.c.quote_id == quote_id, quote.c.channel.in_(("quote", "page")))
             ).one_or_none()
         if row is None:
             raise UnknownQuote(f"there is no quote {quote_id}")

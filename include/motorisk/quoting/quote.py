@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 from uuid import UUID
 
 from motorisk.domain.policy import PolicyFeatures
@@ -13,7 +13,8 @@ from motorisk.quoting.pricing import Estimate, Predictor, Pricer
 from motorisk.quoting.reasons import Reason, reasons
 from motorisk.quoting.wording import Language, beyond_trend_text, fallback_text
 
-Channel = Literal["quote", "predict"]
+Channel = Literal["quote", "page", "predict"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
 Recorded = Literal["ledger", "journal"]
 VALIDITY = timedelta(days=30)
 

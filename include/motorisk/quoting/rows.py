@@ -11,7 +11,7 @@ from uuid import UUID
 from motorisk.domain.policy import FEATURES, PolicyFeatures
 from motorisk.domain.risk import ClassProbabilities, RiskClass
 from motorisk.domain.tariff import Premium
-from motorisk.quoting.quote import PricedQuote
+from motorisk.quoting.quote import CHANNELS, Channel, PricedQuote
 
 COLUMNS = (
     "quote_id",
@@ -37,6 +37,7 @@ COLUMNS = (
 """The columns of a line, in its order; a test compares them with the table's."""
 
 _NULL = "\\N"
+_CHANNELS: dict[str, Channel] = {channel: channel for channel in CHANNELS}
 _INPUT_COLUMNS = COLUMNS.index("version")
 _UNPRICED = "\t".join([_NULL] * (COLUMNS.index("client") - _INPUT_COLUMNS))
 _ESCAPED = re.compile(r"\\(.)")
@@ -111,13 +112,13 @@ def priced_quote(line: str) -> PricedQuote:
     fields = dict(zip(COLUMNS, line.split("\t"), strict=True))
     flags = {"t": 1.0, "f": 0.0}
     features = {name: flags[fields[name]] if FEATURES[name].is_flag else float(fields[name]) for name in FEATURES}
-    channel, predictor = fields["channel"], fields["predictor"]
-    if channel not in {"quote", "predict"} or predictor not in {"model", "rules"}:
+    channel, predictor = _CHANNELS.get(fields["channel"]), fields["predictor"]
+    if channel is None or predictor not in {"model", "rules"}:
         raise ValueError("the line is no quote's")
     return PricedQuote(
         quote_id=UUID(fields["quote_id"]),
         quoted_at=datetime.fromisoformat(fields["quoted_at"]),
-        channel="quote" if channel == "quote" else "predict",
+        channel=channel,
         reference=None if fields["reference"] == _NULL else _unescaped(fields["reference"]),
         effective_date=date.fromisoformat(fields["effective_date"]),
         features=PolicyFeatures(**features),

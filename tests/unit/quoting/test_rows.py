@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from motorisk.domain.policy import PolicyFeatures
 from motorisk.domain.risk import ClassProbabilities, RiskClass
 from motorisk.domain.tariff import Premium
-from motorisk.quoting.quote import PricedQuote
+from motorisk.quoting.quote import CHANNELS, PricedQuote
 from motorisk.quoting.rows import COLUMNS, completed, input_line, priced_line, priced_quote
 from motorisk.warehouse.tables import quote
 
@@ -21,7 +21,7 @@ quotes = st.builds(
     PricedQuote,
     quote_id=st.uuids(),
     quoted_at=st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  the strategy adds the zone
-    channel=st.sampled_from(["quote", "predict"]),
+    channel=st.sampled_from(CHANNELS),
     reference=st.none() | texts | st.sampled_from(["\\N", "\\", "\\t", "a\tb", "\\\\n\n\r", ""]),
     effective_date=st.dates(),
     features=st.builds(
