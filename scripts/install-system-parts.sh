@@ -1,6 +1,6 @@
 #!/bin/sh
-# Programs that some tests need beside Python: a browser, Prometheus and Alertmanager. Installed where we are root on Debian;
-# elsewhere the browser's tests are skipped by name, and those of metrics and alerts fail.
+# Programs that some tests need beside Python: a browser, Prometheus and Alertmanager. Installed where we are root on
+# Debian; elsewhere the tests in a browser are skipped by name, and those of metrics and alerts fail.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
