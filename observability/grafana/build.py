@@ -1,4 +1,4 @@
-"""Write the dashboards' JSON: `python -m observability.grafana.build`; with `--check` only tell whether it is current."""
+"""Write the dashboards' JSON: `python -m observability.grafana.build`; `--check` only looks whether it is current."""
 
 import json
 import sys

@@ -44,8 +44,8 @@ def drift() -> Json:
             Row("Feature by feature"),
             Panel(
                 "How far each feature has moved",
-                "The drift score (Evidently's: a normed distance between today's distribution and the reference's; 0 is "
-                "no difference at all). On its own it means little: compare it with what chance reaches, beside.",
+                "The drift score (Evidently's: a normed distance between today's distribution and the reference's; 0 "
+                "is no difference at all). On its own it means little: compare it with what chance reaches, beside.",
                 [Query(f"max {_BY} (motorisk_drift_score{{{_OF}}})", _NAME)],
                 decimals=3,
                 low=0,
@@ -66,8 +66,8 @@ def drift() -> Json:
             ),
             Panel(
                 "Which features drift, and since when",
-                "Red: the feature drifts, by one window or by what many add up to. It stays red until the newest windows "
-                "say for long enough that it is over.",
+                "Red: the feature drifts, by one window or by what many add up to. It stays red until the newest "
+                "windows say for long enough that it is over.",
                 [Query(f"max {_BY} (motorisk_drift_drifted{{{_OF}}})", _NAME)],
                 kind="state-timeline",
                 width=24,
@@ -90,8 +90,8 @@ def drift() -> Json:
             ),
             Panel(
                 "Absurd and missing values",
-                "Values far outside the reference (a wrong unit, a typing error), and rows without a value, as a share of "
-                "the rows. They do not move the score.",
+                "Values far outside the reference (a wrong unit, a typing error), and rows without a value, as a share "
+                "of the rows. They do not move the score.",
                 [
                     Query(
                         f"max {_BY} (motorisk_drift_outliers{{{_OF}}}) "

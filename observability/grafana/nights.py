@@ -59,7 +59,7 @@ def nights() -> Json:
             ),
             Panel(
                 "Rows of each night",
-                "Policies scored, compared for drift, with known outcomes, trained on. Sudden steps want an explanation.",
+                "Policies scored, compared for drift, with known outcomes, trained on. Sudden steps want a reason.",
                 [Query("max by (step) (motorisk_night_rows)", "{{step}}")],
                 low=0,
             ),
@@ -93,8 +93,8 @@ def nights() -> Json:
             Row("What came true"),
             Panel(
                 "Realised accuracy",
-                "Share of policies whose risk class came true, over the newest twelve months with outcomes, by how many "
-                "months before the policy the version's knowledge ended.",
+                "Share of policies whose risk class came true, over the newest twelve months with outcomes, by how "
+                "many months before the policy the version's knowledge ended.",
                 [Query("max by (horizon) (motorisk_performance_accuracy)", "{{horizon}} months")],
                 unit="percentunit",
                 high=1,

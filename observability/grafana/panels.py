@@ -24,7 +24,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel. `says` is for people who have never seen it; `steps` colour values from a bound on, `base` those below."""
+    """One panel. `says` is for people who have never seen it; `steps` colour values from a bound on."""
 
     title: str
     says: str
@@ -149,7 +149,7 @@ def _panel(panel: Panel) -> Json:
 
 
 def _defaults(panel: Panel) -> Json:
-    steps = [{"color": panel.base if panel.steps else "text", "value": None}]
+    steps: list[Json] = [{"color": panel.base if panel.steps else "text", "value": None}]
     steps += [{"color": colour, "value": bound} for bound, colour in sorted(panel.steps.items())]
     told = {str(value): {"text": text, "color": colour} for value, (text, colour) in panel.words.items()}
     own = {"decimals": panel.decimals, "min": panel.low, "max": panel.high}

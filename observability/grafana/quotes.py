@@ -99,8 +99,8 @@ def quotes() -> Json:
             ),
             Panel(
                 "Error budget: failures",
-                "How fast the thirty days' budget of failures is used up: at 1 it just lasts, at 14.4 it is gone in two "
-                "days and somebody is called.",
+                "How fast the thirty days' budget of failures is used up: at 1 it just lasts, at 14.4 it is gone in "
+                "two days and somebody is called.",
                 [
                     Query("job:motorisk_quote_errors:ratio_rate5m / 0.001", "last 5 minutes"),
                     Query("job:motorisk_quote_errors:ratio_rate1h / 0.001", "last hour"),
@@ -128,7 +128,8 @@ def quotes() -> Json:
                 "Share of the quotes in each class. A shift without a new champion is a shift of the customers.",
                 [
                     Query(
-                        f"sum by (risk_class) (rate(motorisk_quotes_total[$__rate_interval])) / on () group_left () {_ALL}",
+                        "sum by (risk_class) (rate(motorisk_quotes_total[$__rate_interval])) "
+                        f"/ on () group_left () {_ALL}",
                         "{{risk_class}}",
                     )
                 ],
@@ -172,8 +173,8 @@ def quotes() -> Json:
             Row("Under the bonnet"),
             Panel(
                 "Rows a commit",
-                "Requests that arrive together share one transaction: more rows a commit under more load is as it should "
-                "be.",
+                "Requests that arrive together share one transaction: more rows a commit under more load is as it "
+                "should be.",
                 [
                     Query(
                         "sum by (recorded) (rate(motorisk_recorder_batch_rows_sum[$__rate_interval])) "
@@ -186,8 +187,8 @@ def quotes() -> Json:
             ),
             Panel(
                 "Troubles",
-                "A second: requests that Postgres failed, rows that went into the journal, looks into the registry that "
-                "failed, repeated keys.",
+                "A second: requests that Postgres failed, rows that went into the journal, looks into the registry "
+                "that failed, repeated keys.",
                 [
                     Query("sum(rate(motorisk_database_errors_total[$__rate_interval]))", "database errors"),
                     Query("sum(rate(motorisk_quotes_journalled_total[$__rate_interval]))", "into the journal"),
