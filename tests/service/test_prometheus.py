@@ -43,6 +43,7 @@ def _fill(engine: Engine, version: int) -> None:
     metric = {"method": "wasserstein", "score": 0.2, "threshold": 0.1, "drifted": True, "rows": 1500, "missing": 3}
     metric |= {"more_missing": False, "outliers": 20, "evidence": 500.0, "evidence_threshold": 240.0, "says": "so"}
     window = found | {"size": 1500, "first_quoted_at": NIGHT, "last_quoted_at": NIGHT, "figures": {}}
+    window |= {"quote_ids": [uuid.uuid4() for _ in range(1500)]}
     realised = {"version": version, "as_of": NIGHT, "policies": 500, "rows": 400, "by_model": 0}
     realised |= {"month": "2026-02-01", "accuracy": 0.9, "log_loss": 0.3, "estimated_accuracy": 0.92}
     told = {"version": version, "as_of": NIGHT, "since": NIGHT, "last_seen": NIGHT, "reason": "so it is"}
@@ -51,7 +52,7 @@ def _fill(engine: Engine, version: int) -> None:
         connection.execute(
             insert(drift_run), found | {"as_of": NIGHT, "month": month, "reference_rows": 1500, "report": "r"}
         )
-        connection.execute(insert(drift_window), window | {"quote_ids": [uuid.uuid4()], "measured_at": NIGHT})
+        connection.execute(insert(drift_window), window | {"measured_at": NIGHT})
         window_id = connection.scalars(select(drift_window.c.window_id)).one()
         for name in FEATURES:
             connection.execute(insert(drift_metric), metric | {"as_of": NIGHT, "feature": name})
