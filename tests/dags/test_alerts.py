@@ -1,12 +1,8 @@
 """A failed run is told to a real Alertmanager, and a good one ends the alert."""
 
 import os
-import shutil
 import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -16,37 +12,11 @@ from sqlalchemy import Engine
 from motorisk.settings import Settings
 from motorisk.settings import settings as process_settings
 
-CONFIGURATION = Path(__file__).parents[2] / "observability" / "alertmanager" / "alertmanager.yml"
-
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def alertmanager(tmp_path: Path) -> Iterator[str]:
-    """Address of an Alertmanager with the project's configuration."""
-    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    assert program, "scripts/install-system-parts.sh installs it"
-    address = f"127.0.0.1:{_free_port()}"
-    command = [program, f"--config.file={CONFIGURATION}", f"--storage.path={tmp_path}", "--cluster.listen-address="]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)
-    try:
-        for _ in range(100):
-            try:
-                if httpx.get(f"http://{address}/-/ready").is_success:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        else:
-            raise AssertionError((tmp_path / "log").read_text())
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def _alerts(alertmanager: str) -> dict[str, Any]:
