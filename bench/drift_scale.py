@@ -42,6 +42,7 @@ start = time.monotonic()
 run = report_drift(engine, settings(), date.fromisoformat(sys.argv[1]))
 print(json.dumps({
     "seconds": time.monotonic() - start,
+    "processor": time.process_time(),
     "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     "windows": run.windows, "rows": run.rows,
     "scores": {name: drift.score for name, drift in run.features.items()},
@@ -50,11 +51,12 @@ print(json.dumps({
 
 
 class _Watch(threading.Thread):
-    """The largest memory of the server's processes that is not shared."""
+    """The largest memory of the server's processes that is not shared, and their processor time."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)
         self.megabytes = 0.0
+        self.processor: dict[int, float] = {}
         self.stopped = threading.Event()
         self._server = psutil.Process(int((folder / "postgres" / "postmaster.pid").read_text().split()[0]))
 
@@ -64,11 +66,18 @@ class _Watch(threading.Thread):
             total = 0
             for process in self._server.children():
                 try:
-                    memory = process.memory_info()
+                    memory, times = process.memory_info(), process.cpu_times()
                 except psutil.Error:
                     continue
                 total += memory.rss - memory.shared
+                self.processor.setdefault(-process.pid, times.user + times.system)
+                self.processor[process.pid] = times.user + times.system
             self.megabytes = max(self.megabytes, total / 2**20)
+
+    @property
+    def processor_seconds(self) -> float:
+        """Since the watch began."""
+        return sum(seconds if pid > 0 else -seconds for pid, seconds in self.processor.items())
 
 
 def main() -> None:
@@ -107,7 +116,8 @@ def main() -> None:
                 found = json.loads(measured.stdout)
                 print(
                     f"{arguments.rows:,} policies in {found['windows']} months: {found['seconds']:.1f} s, "
-                    f"{found['megabytes']:.0f} MB, Postgres' own memory {watch.megabytes:.0f} MB"
+                    f"{found['megabytes']:.0f} MB; Postgres' own memory {watch.megabytes:.0f} MB; processor time "
+                    f"{found['processor']:.1f} s, Postgres {watch.processor_seconds:.1f} s"
                 )
         finally:
             server.stop()

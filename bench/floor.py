@@ -16,6 +16,11 @@ def post_worker_init(worker: Any) -> None:
     """Nothing follows a champion here."""
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """Nothing is recorded here either."""
+    worker.log.close()
+
+
 def create_app() -> Flask:
     """One route; its answer has the size of a quote's."""
     app = Flask("floor")

@@ -20,11 +20,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from psycopg2 import sql
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
@@ -33,9 +31,11 @@ from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.pipelines.score import score_portfolio
 from motorisk.pipelines.scoring import batches
 from motorisk.pipelines.scoring.batches import OUTPUT_COLUMNS
-from motorisk.pipelines.scoring.partition import _query, score_partition
+from motorisk.pipelines.scoring.partition import in_force as policies_in_force
+from motorisk.pipelines.scoring.partition import score_partition
 from motorisk.pipelines.scoring.planning import Part, plan_scoring
 from motorisk.pipelines.scoring.publishing import publish_scores
+from motorisk.pipelines.scoring.renewals import year_before
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.pipelines.train import train
 from motorisk.registry.tariffs import in_force, tariffs
@@ -130,12 +130,11 @@ def clock(work: Callable[[], object]) -> float:
     return time.monotonic() - start
 
 
-def _as_sql(engine: Engine, part: Part | None = None) -> str:
-    part = part or Part(AS_OF, 0, 1, None, None, 0)
+def _as_sql(engine: Engine) -> str:
+    whole = Part(AS_OF, 0, 1, None, None, 0)
     with engine.connect() as connection:
-        cursor: Any = connection.connection.driver_connection.cursor()
-        query: sql.Composable = _query(part)
-        return str(cursor.mogrify(query, {"as_of": AS_OF, "low": part.low, "high": part.high}).decode())
+        before = year_before(connection, AS_OF)
+        return str(policies_in_force(whole, before).as_string(connection.connection.driver_connection))
 
 
 def _open(url: str) -> None:

@@ -1,15 +1,18 @@
-"""Model versions and their cards in Airflow's UI: a page in the navigation, and a link from the runs about a version.
+"""Model versions, their cards and summaries of scores in Airflow's UI.
+
+A page in the navigation, and links from the runs about a version and from those that score a date.
 
 Every component of Airflow imports this file when it starts: what is heavy waits until somebody opens a page.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
-from motorisk_airflow.pages import PREFIX, card_page, models_page
+from motorisk_airflow.pages import PREFIX, card_page, models_page, scores_page
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Response
@@ -37,12 +40,14 @@ def _notice(status: int, title: str, sentence: str, link: tuple[str, str] | None
 
 
 def _application() -> "FastAPI":
-    """The pages. Who may see the DAG `approve_model` may see them."""
+    """The pages. Who may see the DAG `approve_model` may see them, and scores who may see `score_portfolio` too."""
     from airflow.api_fastapi.core_api.security import requires_access_dag
     from fastapi import Depends, FastAPI, HTTPException, Path, Response
 
     from motorisk.modelling.card import html
     from motorisk.pipelines.card import card_of
+    from motorisk.pipelines.scoring.page import summary_page
+    from motorisk.pipelines.scoring.summary import summarise_scores
     from motorisk.registry.versions import all_versions
     from motorisk_airflow.opening import warehouse
 
@@ -70,6 +75,11 @@ def _application() -> "FastAPI":
         image, policy = html.panel_image(panel)
         return _page(image, policy=policy, media_type="image/svg+xml")
 
+    @app.get("/scores/{as_of}", dependencies=[Depends(requires_access_dag("GET", param_dag_id="score_portfolio"))])
+    def scores(as_of: date) -> Response:
+        with warehouse().connect() as connection:
+            return _page(summary_page(summarise_scores(connection, as_of)))
+
     _explain_errors(app)
     return app
 
@@ -95,6 +105,8 @@ def _explain_errors(app: "FastAPI") -> None:
 
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> Response:
+        if "as_of" in request.path_params:
+            return _notice(404, "No such page", "Scores have a date, written YYYY-MM-DD.")
         return _notice(404, "Unknown model version", "There is no such model version.")
 
     @app.exception_handler(MotoriskError)
@@ -127,6 +139,17 @@ class Pages:
         await self._application(scope, receive, send)
 
 
+def _told(ti_key: Any, teller: str) -> Any:
+    """What a task of the run has returned; None before it has."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        query = XComModel.get_many(key="return_value", run_id=ti_key.run_id, dag_ids=ti_key.dag_id, task_ids=teller)
+        found = session.execute(query.with_only_columns(XComModel.value)).first()
+    return None if found is None else XComModel.deserialize_value(found)
+
+
 class ModelCardLink(BaseOperatorLink):
     """From the tasks of runs about one version to the version's card."""
 
@@ -139,15 +162,20 @@ class ModelCardLink(BaseOperatorLink):
         teller = self.told_by.get(ti_key.dag_id)
         if teller is None:
             return ""
-        from airflow.models.xcom import XComModel
-        from airflow.utils.session import create_session
-
-        with create_session() as session:
-            query = XComModel.get_many(key="return_value", run_id=ti_key.run_id, dag_ids=ti_key.dag_id, task_ids=teller)
-            found = session.execute(query.with_only_columns(XComModel.value)).first()
-        told = None if found is None else XComModel.deserialize_value(found)
+        told = _told(ti_key, teller)
         version = told.get("version") if isinstance(told, dict) else told
         return card_page(version) if isinstance(version, int) else ""
+
+
+class ScoreSummaryLink(BaseOperatorLink):
+    """From the tasks of a scoring run to the summary of the date's scores."""
+
+    name = "Score summary"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Address of the summary; empty, which shows no link, in other DAGs and before the scores are published."""
+        told = _told(ti_key, "publish") if ti_key.dag_id == "score_portfolio" else None
+        return scores_page(told["as_of"]) if isinstance(told, dict) and "as_of" in told else ""
 
 
 class MotoriskModels(AirflowPlugin):
@@ -158,4 +186,4 @@ class MotoriskModels(AirflowPlugin):
     external_views: ClassVar[list[Any]] = [
         {"name": "Motorisk models", "href": models_page(), "destination": "nav", "url_route": "motorisk-models"}
     ]
-    global_operator_extra_links: ClassVar[list[Any]] = [ModelCardLink()]
+    global_operator_extra_links: ClassVar[list[Any]] = [ModelCardLink(), ScoreSummaryLink()]

@@ -17,6 +17,7 @@ from motorisk.commands import (
     monitor,
     nights,
     quotes,
+    scores,
     service,
     shadow,
     timelapse,
@@ -42,14 +43,15 @@ app.command()(models.approve)
 app.command()(models.reject)
 app.command()(models.rollback)
 app.command()(nights.score)
+app.add_typer(scores.app, name="scores")
 app.command()(nights.drift)
 app.command()(nights.performance)
 app.command()(timelapse.timelapse)
 app.add_typer(quotes.app, name="quote")
 app.add_typer(clients.app, name="clients")
 app.add_typer(shadow.app, name="shadow")
-app.command()(monitor.monitor)
 app.command("replay-quotes")(traffic.replay_quotes)
+app.command()(monitor.monitor)
 app.command()(service.serve)
 
 

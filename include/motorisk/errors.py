@@ -138,6 +138,12 @@ class ScoringRefuted(ScoringIncomplete):
     """All partitions are scored, but what they wrote is not what the portfolio asks for: only a new run helps."""
 
 
+class ArchiveRefuted(MotoriskError):
+    """A file of archived scores is not what the database holds; the scores stay where they are."""
+
+    title = "Archive refuted"
+
+
 class ScoringSuperseded(MotoriskError):
     """Another run scores the date now, or has published it; this one must not touch it any more."""
 

@@ -3,6 +3,7 @@
 import difflib
 import getpass
 import os
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
@@ -64,6 +65,19 @@ class Settings(BaseSettings):
     )
     score_max_quarantined: float = Field(
         default=0.01, ge=0, le=1, description="Largest share of a portfolio that may be impossible to price"
+    )
+    score_renewal_cap: Decimal | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        decimal_places=4,
+        description="Largest change of a net premium at renewal, up or down, as a share (0.15); unset: no cap",
+    )
+    score_keep_months: int = Field(
+        default=24, ge=0, description="Months for which scores stay in the database before they go to the archive"
+    )
+    score_archive: Path | None = Field(
+        default=None, description="Folder for scores that left the database; unset means MOTORISK_HOME/archive/scores"
     )
     quote_host: str = Field(default="127.0.0.1", description="Address that the quote service listens on")
     quote_port: int = Field(default=8000, ge=1, le=65535, description="Port of the quote service")

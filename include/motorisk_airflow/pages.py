@@ -1,4 +1,4 @@
-"""Where the pages of the plugin are that shows models; the plugin itself is `plugins/motorisk_models.py`."""
+"""Where the pages of the plugin are that shows models and scores; the plugin itself is `plugins/motorisk_models.py`."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -24,6 +24,11 @@ def models_page() -> str:
 def card_page(version: int) -> str:
     """Address of a version's card."""
     return f"{_base()}{PREFIX}/models/{version}"
+
+
+def scores_page(as_of: str) -> str:
+    """Address of the summary of a date's scores."""
+    return f"{_base()}{PREFIX}/scores/{as_of}"
 
 
 def plot_page(version: int, name: str) -> str:

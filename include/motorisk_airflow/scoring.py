@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 
@@ -19,6 +20,7 @@ def plan_run(as_of: date, *, with_champion: bool, partitions: int | None) -> dic
         choice=Choice.WITH_CHAMPION if with_champion else Choice.AS_APPROVED,
         partition_rows=settings().score_partition_rows,
         partitions=partitions,
+        renewal_cap=settings().score_renewal_cap,
     )
     LOG.info(
         "Run %s as of %s: version %s, tariff %s, about %s policies, %s of %s partitions to do",
@@ -62,23 +64,31 @@ def publish_run(run: dict[str, Any]) -> dict[str, Any]:
     if published.quarantined:
         LOG.warning("%s policies cannot be priced: see motorisk.score_quarantine", f"{published.quarantined:,}")
     LOG.info("Published %s scores as of %s", f"{published.rows:,}", as_of)
-    return asdict(published) | {"as_of": run["as_of"], "net_total": str(published.net_total)}
+    return {
+        name: str(value) if isinstance(value, date | Decimal) else value for name, value in asdict(published).items()
+    }
 
 
 def summarise_run(published: dict[str, Any]) -> str:
-    """Write a published run's summary to the log and beside the other reports; return the file's path."""
+    """Write a published run's summary to the log and beside the other reports; return the file's path.
+
+    Beside it, all renewals that are in another class (`class_changes.csv`).
+    """
     from motorisk.pipelines.folders import score_reports
-    from motorisk.pipelines.scoring.summary import as_markdown, summarise_scores
+    from motorisk.pipelines.scoring.summary import as_markdown, summarise_scores, write_class_changes
     from motorisk.settings import settings
     from motorisk_airflow.opening import warehouse
     from motorisk_airflow.runs import LOG
 
     as_of = date.fromisoformat(published["as_of"])
-    with warehouse().connect() as connection:
-        content = as_markdown(summarise_scores(connection, as_of))
-    for line in content.splitlines():
-        LOG.info("%s", line)
     file = score_reports(settings(), as_of) / "summary.md"
     file.parent.mkdir(parents=True, exist_ok=True)
+    with warehouse().connect() as connection:
+        summary = summarise_scores(connection, as_of)
+        if summary.renewals is not None:
+            write_class_changes(connection, as_of, file.with_name("class_changes.csv"))
+    content = as_markdown(summary)
+    for line in content.splitlines():
+        LOG.info("%s", line)
     file.write_text(content)
     return str(file)

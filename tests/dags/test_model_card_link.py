@@ -1,4 +1,4 @@
-"""From the tasks of a run to the card of the version that the run is about."""
+"""From the tasks of a run to the card of the version that it is about, and to the summary of its scores."""
 
 import importlib.util
 from collections.abc import Callable
@@ -16,32 +16,39 @@ PLUGIN = Path(__file__).parents[2] / "plugins" / "motorisk_models.py"
 
 
 @pytest.fixture
-def link(airflow: Path) -> Any:
+def links(airflow: Path) -> Any:
     spec = importlib.util.spec_from_file_location("motorisk_models", PLUGIN)
     assert spec is not None
     assert spec.loader is not None
     plugin = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(plugin)
-    (found,) = plugin.MotoriskModels.global_operator_extra_links
-    return found
+    return {found.name: found for found in plugin.MotoriskModels.global_operator_extra_links}
+
+
+def _addresses(link: Any, run: Any) -> set[str]:
+    return {link.get_link(None, ti_key=instance.key) for instance in run.get_task_instances()}
 
 
 def test_every_task_of_a_training_leads_to_its_version(
-    run_dag: Callable[..., Any], warehouse: Engine, link: Any
+    run_dag: Callable[..., Any], warehouse: Engine, links: Any
 ) -> None:
     simulate_portfolio(warehouse, Simulation(date(2024, 1, 1), months=1, policies_a_month=600, label_delay_months=0))
     trained = run_dag("train_model", as_of="2024-01-31")
     assert trained.state == "success"
-    found = {link.get_link(None, ti_key=instance.key) for instance in trained.get_task_instances()}
-    assert found == {"/motorisk/models/1"}
+    assert _addresses(links["Model card"], trained) == {"/motorisk/models/1"}
+    assert _addresses(links["Score summary"], trained) == {""}
     scored = run_dag("score_portfolio", as_of="2024-01-31")
-    assert {link.get_link(None, ti_key=instance.key) for instance in scored.get_task_instances()} == {""}
+    assert _addresses(links["Model card"], scored) == {""}
+    assert _addresses(links["Score summary"], scored) == {"/motorisk/scores/2024-01-31"}
+    unscored = run_dag("score_portfolio", as_of="2023-01-31")
+    assert unscored.state == "failed"
+    assert _addresses(links["Score summary"], unscored) == {""}
 
 
-def test_a_training_without_a_version_leads_nowhere(run_dag: Callable[..., Any], link: Any) -> None:
+def test_a_training_without_a_version_leads_nowhere(run_dag: Callable[..., Any], links: Any) -> None:
     failed = run_dag("train_model", as_of="2024-01-31")
     assert failed.state == "failed"
-    assert {link.get_link(None, ti_key=instance.key) for instance in failed.get_task_instances()} == {""}
+    assert _addresses(links["Model card"], failed) == {""}
 
 
 def test_addresses_begin_where_airflow_is_served(airflow: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ def test_the_inventory_is_the_dags_of_the_design(dag_bag: Any) -> None:
         "replay_quotes",
         "report_drift",
         "report_performance",
+        "retain_scores",
         "score_portfolio",
         "shadow_quotes",
         "train_model",

@@ -237,3 +237,23 @@ def test_shadows_price_what_is_new_and_a_refused_one_turns_the_run_red(
     with world.begin() as connection:
         connection.execute(text("UPDATE motorisk.model_version SET plan = '{}' WHERE version = 2"))
     assert _states(run_dag("shadow_quotes")) == {"price": "failed", "report": "upstream_failed"}
+
+
+def test_old_scores_go_to_the_archive_but_not_in_a_dry_run(run_dag: RunDag, world: Engine, platform: Settings) -> None:
+    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+    for day in ("2024-02-10", "2024-03-01", "2024-03-31"):
+        run_dag("score_portfolio", as_of=day)
+    with world.begin() as connection:  # so that the first is older than what renewals compare with
+        connection.execute(text("UPDATE motorisk.score_run SET as_of = '2026-03-31' WHERE as_of = '2024-03-31'"))
+    rehearsed = run_dag("retain_scores", as_of="2026-11-01", dry_run=True)
+    assert _states(rehearsed) == {"plan": "success", "archive": "skipped"}
+    assert run_dag("retain_scores", as_of="2026-11-01", keep_months=40, dry_run=False).state == "success"
+    with world.connect() as connection:
+        assert connection.scalar(select(func.count(score_run.c.archive))) == 0
+    done = run_dag("retain_scores", as_of="2026-11-01", keep_months=24, dry_run=False)
+    assert _states(done) == {"plan": "success", "archive": "success"}
+    with world.connect() as connection:
+        gone = connection.execute(select(score_run).where(score_run.c.archive.is_not(None))).one()
+        assert gone.as_of == date(2024, 2, 10)
+        assert connection.scalar(select(func.count()).where(score.c.as_of == gone.as_of)) == 0
+    assert (platform.home / "archive" / "scores" / gone.archive).is_file()

@@ -3,13 +3,14 @@
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, func, select, text, update
 
 from motorisk.domain.policy import PolicyFeatures
 from motorisk.errors import QuoteNotRecorded
@@ -20,7 +21,7 @@ from motorisk.quoting.ledger import Entry, KeyClaim, Ledger, LedgerSession
 from motorisk.quoting.recorder import Outcome, Recorder
 from motorisk.quoting.rows import input_line
 from motorisk.settings import Settings
-from motorisk.warehouse.tables import quote, quote_key
+from motorisk.warehouse.tables import drift_inbox, quote, quote_key
 
 FEATURES = PolicyFeatures(0.0, 35.0, 0.0, 45.0, 90.0, 45.9)
 
@@ -346,6 +347,37 @@ def test_where_neither_postgres_nor_the_disk_takes_a_row_it_is_not_answered(
         assert recorder.is_refusing
 
 
+def test_rows_that_nobody_waits_for_are_durable_after_a_flush(recorder: Recorder, warehouse: Engine) -> None:
+    for _ in range(300):
+        recorder.record_soon([entry()])
+    with ThreadPoolExecutor(4) as pool:  # others wait between them
+        outcomes = list(pool.map(lambda number: recorder.record([entry()]), range(40)))
+    recorder.flush()
+    assert outcomes == [[Outcome("ledger")]] * 40
+    assert len(stored(warehouse)) == 340
+
+
+def test_where_postgres_is_away_inputs_are_waited_for(
+    recorder: Recorder, database: Database, backlog: Backlog, warehouse: Engine, unreachable: Any
+) -> None:
+    recorder.record([entry()])
+    with unreachable(warehouse):
+        for _ in range(20):
+            recorder.record_soon([entry()])
+        recorder.flush()
+        assert database.is_away
+        assert backlog.pending() == 20
+
+
+def test_a_long_queue_makes_inputs_wait(recorder: Recorder, warehouse: Engine, monkeypatch: Any) -> None:
+    monkeypatch.setattr("motorisk.quoting.recorder.MAX_UNAWAITED", 0)
+    for number in range(1, 60):
+        recorder.record_soon([entry()])
+        assert recorder._for_ledger.qsize() <= 1, number
+    recorder.flush()
+    assert len(stored(warehouse)) == 59
+
+
 def test_old_keys_are_forgotten_and_young_ones_are_not(
     recorder: Recorder, database: Database, warehouse: Engine
 ) -> None:
@@ -354,6 +386,19 @@ def test_old_keys_are_forgotten_and_young_ones_are_not(
     Ledger(database).forget_old_keys()
     with warehouse.connect() as connection:
         assert connection.scalars(select(quote_key.c.key)).all() == ["young"]
+
+
+def test_quotes_that_nobody_measures_leave_the_monitor_s_inbox_after_a_while(
+    recorder: Recorder, database: Database, warehouse: Engine
+) -> None:
+    recorder.record([entry("old"), entry("young")])
+    with warehouse.begin() as connection:
+        first = select(func.min(drift_inbox.c.arrival)).scalar_subquery()
+        long_ago = func.now() - text("interval '63 days'")
+        connection.execute(update(drift_inbox).where(drift_inbox.c.arrival == first).values(arrived_at=long_ago))
+    Ledger(database).forget_unmeasured()
+    with warehouse.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(drift_inbox)) == 1
 
 
 def test_a_row_is_found_in_any_process_s_journal_until_it_is_carried_over(folder: Path, session: LedgerSession) -> None:

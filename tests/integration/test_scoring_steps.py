@@ -1,6 +1,7 @@
 """Scoring in steps: plans, partitions that may be repeated and killed, publishing, policies nobody can price."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -14,6 +15,7 @@ from motorisk.errors import (
     InvalidData,
     NoChampion,
     ScoringIncomplete,
+    ScoringRefuted,
     ScoringSuperseded,
 )
 from motorisk.pipelines.score import score_portfolio
@@ -21,11 +23,13 @@ from motorisk.pipelines.scoring import partition as partition_module
 from motorisk.pipelines.scoring.partition import score_partition
 from motorisk.pipelines.scoring.planning import plan_scoring, work_table
 from motorisk.pipelines.scoring.publishing import publish_scores
+from motorisk.pipelines.scoring.summary import summarise_scores
 from motorisk.pipelines.scoring.versions import Choice
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.registry import transitions
 from motorisk.simulation.portfolio import Simulation
-from motorisk.warehouse import streaming
+from motorisk.warehouse import locks, streaming
+from motorisk.warehouse.migrate import downgrade, upgrade
 from motorisk.warehouse.tables import (
     model_version,
     policy,
@@ -122,7 +126,87 @@ def test_publishing_waits_for_what_is_missing_and_publishes_once(offered: Engine
         score_partition(offered, part)
     first = publish_scores(offered, DAY, plan.run_id)
     assert publish_scores(offered, DAY, plan.run_id) == first
+    assert score_partition(offered, plan.missing[0]) == 0  # a worker that was long away has nothing left to do
     assert (_count(offered, score_plan), _count(offered, score_part)) == (0, 0)
+
+
+def test_scores_written_twice_are_not_published(offered: Engine) -> None:
+    plan = plan_scoring(offered, DAY)
+    for part in plan.missing:
+        score_partition(offered, part)
+    table = f"motorisk.{work_table(DAY, plan.run_id)}"
+    first, last = f"(SELECT min(policy_id) FROM {table})", f"(SELECT max(policy_id) FROM {table})"
+    with offered.begin() as connection:  # counts and sums stay as they were
+        connection.execute(text(f"UPDATE {table} SET policy_id = {last} WHERE policy_id = {first}"))
+    with pytest.raises(ScoringRefuted, match=r"a policy was scored twice as of 2024-03-15: .*The earlier scores stay"):
+        publish_scores(offered, DAY, plan.run_id)
+    assert _rows(offered) == []
+    assert score_portfolio(offered, DAY).rows == len(_in_force(offered))
+
+
+def test_publishing_waits_for_readers_without_making_others_wait(
+    offered: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(locks, "PAUSE_SECONDS", 0.2)
+    score_portfolio(offered, DAY)
+    with offered.connect() as reader, ThreadPoolExecutor(1) as pool:
+        before = reader.scalar(select(func.count()).select_from(score))
+        publishing = pool.submit(score_portfolio, offered, DAY)
+        for _ in range(20):  # others read meanwhile
+            with offered.connect() as connection:
+                connection.execute(text("SET statement_timeout = '10s'"))
+                assert connection.scalar(select(func.count()).select_from(score)) == before
+            time.sleep(0.1)
+        assert not publishing.done()
+        reader.rollback()
+        assert publishing.result(30).rows == before
+
+
+def test_publishing_gives_up_where_somebody_reads_for_ever(offered: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("LOCK_SECONDS", 0.05), ("PAUSE_SECONDS", 0.05), ("PATIENCE_SECONDS", 0.2)):
+        monkeypatch.setattr(locks, name, seconds)
+    first = score_portfolio(offered, DAY)
+    with offered.connect() as reader:
+        reader.scalar(select(func.count()).select_from(score))
+        with pytest.raises(DatabaseUnavailable, match="somebody has used score, score_20240315 for 0 seconds"):
+            score_portfolio(offered, DAY)
+    # Everything is there still: only publishing is left to do.
+    assert plan_scoring(offered, DAY).missing == []
+    assert score_portfolio(offered, DAY).run_id > first.run_id
+
+
+def test_a_date_published_before_runs_had_partitions_is_scored_again(offered: Engine) -> None:
+    downgrade(offered, "0001")
+    with offered.begin() as connection:
+        day = f"'{DAY}'"
+        for statement in (
+            f"CREATE TABLE motorisk.score_20240315 PARTITION OF motorisk.score FOR VALUES IN ({day})",
+            f"""INSERT INTO motorisk.score
+                SELECT {day}, policy_id, 1, 'standard', 'rules', 'low', NULL, 100000000, 0, 0, 420, 79.80, 499.80
+                FROM insurance.policy WHERE effective_date <= {day} AND expiry_date > {day}""",
+            f"""INSERT INTO motorisk.score_run
+                (as_of, version, tariff, rows, by_predictor, by_class, net_total, seconds)
+                SELECT {day}, 1, 'standard', count(*), '{{}}', '{{}}', sum(net), 1 FROM motorisk.score""",
+        ):
+            connection.execute(text(statement))
+    upgrade(offered)
+    with offered.connect() as connection:
+        assert summarise_scores(connection, DAY).rows == len(_in_force(offered))
+    score_portfolio(offered, DAY + timedelta(days=1))
+    run = score_portfolio(offered, DAY, partitions=3)
+    assert (run.rows, run.renewals, run.before) == (len(_in_force(offered)), 0, None)
+    assert "model" in {row[4] for row in _rows(offered)}
+    assert _count(offered, score_run) == 2
+
+
+def test_runs_under_way_begin_anew_after_a_migration(offered: Engine) -> None:
+    first = plan_scoring(offered, DAY, partitions=3)
+    score_partition(offered, first.missing[0])
+    downgrade(offered, "0002")
+    upgrade(offered)
+    assert _count(offered, score_plan) == 0
+    assert score_portfolio(offered, DAY).rows == len(_in_force(offered))
 
 
 @pytest.mark.parametrize(
@@ -164,12 +248,12 @@ def test_a_failing_block_leaves_nothing_of_its_partition(offered: Engine, monkey
     table = work_table(DAY, plan.run_id)
     parse, seen = partition_module.parse, 0
 
-    def fail_on_the_fifth(block: bytes) -> Any:
+    def fail_on_the_fifth(block: bytes, **options: bool) -> Any:
         nonlocal seen
         seen += 1
         if seen == 5:
             raise RuntimeError("lightning")
-        return parse(block)
+        return parse(block, **options)
 
     monkeypatch.setattr(partition_module, "parse", fail_on_the_fifth)
     with offered.connect() as connection:
@@ -262,7 +346,7 @@ def test_a_run_never_mixes_two_tariffs(offered: Engine) -> None:
         score_partition(offered, first.missing[1])
     run = score_portfolio(offered, DAY)
     assert run.run_id != first.run_id
-    assert min(row[-3] for row in _rows(offered)) >= 490  # 700 at the factor of the lowest class
+    assert min(row[10] for row in _rows(offered)) >= 490  # 700 at the factor of the lowest class
 
 
 def test_two_runs_at_once_share_the_work_and_publish_the_same(offered: Engine) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import date
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from motorisk.modelling.card.html import content_security_policy
+from motorisk.pipelines.score import score_portfolio
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 HEAVY = {"fastapi", "flask", "jinja2", "matplotlib", "numpy", "pandas", "psycopg2", "pydantic_settings", "scipy"}
@@ -137,3 +139,33 @@ print(json.dumps(sorted({{module.partition(".")[0] for module in set(sys.modules
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_summary_of_scores_is_a_page_for_people_who_are_logged_in(platform: Any) -> None:
+    with platform.warehouse.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO insurance.policy SELECT '<b>' || n, NULL, '2024-01-01', '2025-01-01', false, 40, true, "
+                "40, 90, 20 FROM generate_series(1, 1234) n"
+            )
+        )
+    for day in ("2024-03-14", "2024-03-15"):
+        score_portfolio(platform.warehouse, date.fromisoformat(day))
+        with platform.warehouse.begin() as connection:
+            connection.execute(text("UPDATE insurance.policy SET miles = 90 WHERE policy_id = '<b>7'"))
+    page = "/motorisk/scores/2024-03-15"
+    assert platform.client().get(page).status_code == 401
+    found = platform.client("uma").get(page)
+    assert found.status_code == 200
+    assert "<h1>Scores as of 2024-03-15</h1>" in found.text
+    assert "<dd>1,234</dd>" in found.text
+    assert "Biggest movers since 2024-03-14" in found.text
+    assert "&lt;b&gt;7" in found.text
+    assert "<b>" not in found.text
+    for missing, status, sentence in (
+        ("2024-03-16", 422, "no scores of 2024-03-16 were published"),
+        ("yesterday", 404, "Scores have a date"),
+    ):
+        answer = platform.client("uma").get(f"/motorisk/scores/{missing}")
+        assert answer.status_code == status
+        assert sentence in answer.text

@@ -61,9 +61,10 @@ def test_every_address_but_the_public_ones_needs_a_key(keyed: FlaskClient) -> No
         path = rule.rule.replace("<uuid:quote_id>", "00000000-0000-4000-8000-000000000000").replace("<path:name>", "x")
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
             response = keyed.open(path, method=method, environ_overrides=ELSEWHERE)
-            is_public = rule.endpoint.partition(".")[0] in {"docs", "health"}
+            is_public = rule.endpoint.partition(".")[0] in {"docs", "health", "page"}
             assert (response.status_code != 401) == is_public, f"{method} {path}: {response.status}"
             asked += not is_public
+    assert keyed.get("/").location == "/docs/"  # the page is off where keys are required
     assert asked >= 11  # quotes, what-if, batch, reading, model, predict and mock twice, metrics twice
 
 

@@ -1,6 +1,7 @@
 """How the service follows the champion and lives with a registry that is empty, wrong or away."""
 
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -109,12 +110,15 @@ def test_a_quote_is_read_back_with_the_reasons_of_the_version_that_priced_it(
 
 
 def test_a_quote_whose_version_was_tampered_with_is_not_explained_wrongly(
-    warehouse: Engine, approve: Any, start_app: Any, body: JsonObject
+    warehouse: Engine, approve: Any, start_app: Any, settings: Settings, body: JsonObject
 ) -> None:
     approve(warehouse, 1.0)
     made = start_app().post("/v1/quotes", json=body)
     with warehouse.begin() as connection:
         connection.execute(update(model_version).values(plan="{}"))
+    # The plan that priced it is still in the cache, and its digest is the quote's.
+    assert start_app().get(made.headers["Location"]).json == made.json
+    shutil.rmtree(settings.home / "quoting")
     response = start_app().get(made.headers["Location"])
     assert (response.status_code, response.json["title"]) == (500, "Rating plan refused")
 

@@ -114,6 +114,19 @@ def test_what_a_killed_service_journalled_is_carried_over_by_the_next(
     assert sorted(ledger(warehouse)) == sorted(answered)
 
 
+def test_inputs_that_nobody_waited_for_are_recorded_before_a_service_ends(
+    warehouse: Engine, start_service: Any, body: JsonObject
+) -> None:
+    service = start_service()
+    with service.client() as client:
+        for _ in range(300):
+            client.post("/predict/mock", json=body).raise_for_status()
+    service.process.terminate()
+    assert service.process.wait(30) == 0
+    with warehouse.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM motorisk.quote WHERE channel = 'mock'")) == 300
+
+
 def test_a_service_that_starts_without_its_database_quotes_from_its_cache(
     warehouse: Engine,
     approve: Any,

@@ -26,7 +26,8 @@ def scrape(client: Any) -> Samples:
 def add_scores(connection: Connection, version: int, as_of: str, published_at: str, **figures: Any) -> None:
     run = {"as_of": as_of, "version": version, "tariff": "standard", "rows": 1000, "published_at": published_at}
     run |= {"by_predictor": {"model": 990, "rules": 10}, "by_class": {}, "net_total": 1, "seconds": 2.5, "run_id": 1}
-    connection.execute(insert(score_run), run | {"quarantined": 0, "partitions": 1} | figures)
+    run |= {"quarantined": 0, "partitions": 1, "renewals": 0, "capped": 0, "class_changed": 0}
+    connection.execute(insert(score_run), run | figures)
 
 
 def add_drift(connection: Connection, version: int, as_of: str) -> None:

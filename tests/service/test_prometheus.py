@@ -39,6 +39,7 @@ def _fill(engine: Engine, version: int) -> None:
     month = "2026-10-01"
     scores = {"as_of": NIGHT, "version": version, "tariff": "standard", "rows": 1000, "net_total": 1, "seconds": 2.5}
     scores |= {"by_predictor": {"model": 990, "rules": 10}, "by_class": {}, "run_id": 1, "quarantined": 5}
+    scores |= {"partitions": 1, "renewals": 0, "capped": 0, "class_changed": 0}
     found = {"dataset_drift": True, "drifted_share": 0.5, "rows": 1500, "version": version}
     metric = {"method": "wasserstein", "score": 0.2, "threshold": 0.1, "drifted": True, "rows": 1500, "missing": 3}
     metric |= {"more_missing": False, "outliers": 20, "evidence": 500.0, "evidence_threshold": 240.0, "says": "so"}
@@ -48,7 +49,7 @@ def _fill(engine: Engine, version: int) -> None:
     realised |= {"month": "2026-02-01", "accuracy": 0.9, "log_loss": 0.3, "estimated_accuracy": 0.92}
     told = {"version": version, "as_of": NIGHT, "since": NIGHT, "last_seen": NIGHT, "reason": "so it is"}
     with engine.begin() as connection:
-        connection.execute(insert(score_run), scores | {"partitions": 1, "published_at": f"{NIGHT}T23:00Z"})
+        connection.execute(insert(score_run), scores | {"published_at": f"{NIGHT}T23:00Z"})
         connection.execute(
             insert(drift_run), found | {"as_of": NIGHT, "month": month, "reference_rows": 1500, "report": "r"}
         )

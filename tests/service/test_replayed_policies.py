@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -39,12 +40,17 @@ def motorisk(*arguments: object, **environment: str) -> "subprocess.CompletedPro
     return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
-def recorded(warehouse: Engine, channel: str) -> list[tuple[float, ...]]:
-    """The features of the ledger's rows, in the order in which they came."""
+def recorded(warehouse: Engine, channel: str, rows: int = 0) -> list[tuple[float, ...]]:
+    """The features of the ledger's rows, in the order in which they came; inputs are there a moment later."""
     columns = [quote.c[name] for name in FEATURES]
-    with warehouse.connect() as connection:
-        rows = connection.execute(select(*columns).where(quote.c.channel == channel).order_by(quote.c.quoted_at))
-        return [tuple(float(value) for value in row) for row in rows]
+    wanted = select(*columns).where(quote.c.channel == channel).order_by(quote.c.quoted_at)
+    deadline = time.monotonic() + 10
+    while True:
+        with warehouse.connect() as connection:
+            found = [tuple(float(value) for value in row) for row in connection.execute(wanted)]
+        if len(found) >= rows or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
 
 
 def simulated(wanted: Simulation) -> list[set[tuple[float, ...]]]:
@@ -69,7 +75,7 @@ def test_months_arrive_one_after_the_other_to_the_last_digit(
         ("2024-02", 60),
         ("2024-03", 60),
     ]
-    rows = recorded(warehouse, "mock")
+    rows = recorded(warehouse, "mock", 180)
     assert len(rows) == 180
     assert [set(rows[first : first + 60]) for first in (0, 60, 120)] == simulated(simulation())
 
@@ -241,7 +247,7 @@ def test_curl_replays_the_months_in_their_order(start_service: StartService, war
     assert months == sorted(months)
     assert re.fullmatch(r"120 policies in [0-9.]+ s, \d+ a second", total)
     first = date.fromisoformat(f"{months[0][:7]}-01")
-    rows = recorded(warehouse, "mock")
+    rows = recorded(warehouse, "mock", 120)
     expected = simulated(Simulation(start=first, months=3, policies_a_month=40))
     assert len(rows) == 120
     assert [set(rows[first : first + 40]) for first in (0, 40, 80)] == expected

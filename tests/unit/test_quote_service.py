@@ -324,7 +324,7 @@ def test_the_refresher_goes_on_whatever_happens(monkeypatch: pytest.MonkeyPatch)
         def ensure_partitions(self) -> None:
             raise RuntimeError("no partitions")
 
-        forget_old_keys = ensure_partitions
+        forget_old_keys = forget_unmeasured = ensure_partitions
 
     monkeypatch.setattr(refresher, "REFRESH_SECONDS", 0.001)
     failing: Any = Failing()

@@ -107,7 +107,9 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Write the log lines that wait."""
+    """Write rows and log lines that wait."""
+    if getattr(worker, "wsgi", None) is not None:
+        worker.wsgi.extensions["motorisk"].recorder.flush()
     worker.log.close()
 
 

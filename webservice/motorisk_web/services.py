@@ -28,6 +28,7 @@ class Services:
     drift_gauges: DriftGauges
     night_gauges: NightGauges
     backlog: Backlog
+    recorder: Recorder
     refresher: Refresher
 
     @classmethod
@@ -64,5 +65,6 @@ class Services:
             ),
             night_gauges=NightGauges(database, on_failure=measurements.database_failed),
             backlog=backlog,
+            recorder=recorder,
             refresher=Refresher(database, champion, clients, ledger, recorder, backlog),
         )

@@ -36,7 +36,7 @@ def score(
 ) -> None:
     """Price every policy in force on a day and publish the scores at once; go on where a killed run was."""
     from motorisk.pipelines.score import score_portfolio
-    from motorisk.pipelines.scoring.summary import figures, mover_rows, summarise_scores
+    from motorisk.pipelines.scoring.summary import MOVER_HEADINGS, figures, lists, mover_rows, summarise_scores
     from motorisk.pipelines.scoring.versions import Choice
 
     engine = warehouse()
@@ -49,6 +49,7 @@ def score(
             partition_rows=settings().score_partition_rows,
             partitions=partitions,
             workers=workers,
+            renewal_cap=settings().score_renewal_cap,
             max_quarantined_share=settings().score_max_quarantined,
         )
     if json:
@@ -57,11 +58,11 @@ def score(
     with engine.connect() as connection:
         summary = summarise_scores(connection, as_of)
     print_pairs(f"Scores as of {run.as_of}", {**figures(summary), "seconds": f"{run.seconds:.2f}"})
-    if summary.earlier is not None and summary.earlier.movers:
-        table = Table(title=f"Biggest movers since {summary.earlier.as_of}", title_justify="left")
-        for heading in ("policy", "net premium before", "now", "change", "class"):
+    for title, movers in lists(summary).items():
+        table = Table(title=title, title_justify="left")
+        for heading in MOVER_HEADINGS:
             table.add_column(heading)
-        for row in mover_rows(summary.earlier):
+        for row in mover_rows(movers):
             table.add_row(*map(escape, row))
         console.print(table)
 

@@ -33,6 +33,7 @@ DAGS = (
     "report_performance",
     "replay_quotes",
     "shadow_quotes",
+    "retain_scores",
 )
 
 
@@ -115,7 +116,7 @@ class Demo:
         with self._step("Airflow's tables"):
             environment = self.airflow.environment()
             self.airflow.migrate(environment)
-        self._start_quotes()
+        self._start_quote_service()
         if self.prometheus.is_installed:
             self._supervisor.start(self.prometheus.component())
         with self._step("Airflow: api-server, scheduler, dag-processor, triggerer"):
@@ -129,16 +130,20 @@ class Demo:
             self._wait(self._quotes_live, "the quote service did not start", START_SECONDS)
         return engine
 
-    def _start_quotes(self) -> None:
+    def _start_quote_service(self) -> None:
+        """The quote service, and the monitor that measures drift of what it is asked."""
         environment = {
             **os.environ,
             "MOTORISK_HOME": str(self.settings.home),
             "MOTORISK_QUOTE_HOST": self.settings.quote_host,
             "MOTORISK_QUOTE_PORT": str(self.settings.quote_port),
         }
-        command = [sys.executable, "-m", "motorisk", "serve"]
-        log = self.settings.home / "logs" / "quotes.log"
-        self._supervisor.start(Component("quote service", command, environment, log))
+        for name, command, log in (
+            ("quote service", "serve", "quotes.log"),
+            ("drift monitor", "monitor", "monitor.log"),
+        ):
+            arguments = [sys.executable, "-m", "motorisk", command]
+            self._supervisor.start(Component(name, arguments, environment, self.settings.home / "logs" / log))
 
     def _quotes_live(self) -> bool:
         return self._answers("/healthz")

@@ -36,9 +36,6 @@ RAMPS = (0.01, 0.04)
 STEPS = (0.1,)
 """Standard deviations of a change that comes at once."""
 
-REMEMBERED = 1000
-"""Windows that evidence looks back on, at most."""
-
 
 def _rank_scores(ranks: Floats) -> Floats:
     """Raw rank scores (4, n) of ranks strictly between 0 and 1, (n,)."""
@@ -116,15 +113,13 @@ def log_evidence(contrasts: Floats, rows: Floats, reference_rows: float) -> Floa
 
     `contrasts` (K, T) of windows of `rows` (T,) rows; what a window has evidence for never depends on later ones.
     """
-    contrasts, rows = contrasts[:, -REMEMBERED:], rows[-REMEMBERED:].astype(np.float64)
-    sums = Sums.of(contrasts, rows)
+    sums = Sums.of(contrasts, rows.astype(np.float64))
     return np.array([_evidence_after(sums, last, reference_rows) for last in range(1, len(rows) + 1)])
 
 
 def newest_log_evidence(contrasts: Floats, rows: Floats, reference_rows: float) -> float:
     """The last of `log_evidence`, for somebody who knows the others."""
-    contrasts, rows = contrasts[:, -REMEMBERED:], rows[-REMEMBERED:].astype(np.float64)
-    return _evidence_after(Sums.of(contrasts, rows), len(rows), reference_rows)
+    return _evidence_after(Sums.of(contrasts, rows.astype(np.float64)), len(rows), reference_rows)
 
 
 def likelihoods(sums: Sums, last: int, reference_rows: float, ramp: bool) -> tuple[Floats, Floats]:

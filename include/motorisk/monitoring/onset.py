@@ -21,7 +21,7 @@ from scipy.stats import chi2, norm
 from motorisk.domain.calendar import DAYS_A_MONTH
 from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.columns import Floats
-from motorisk.monitoring.evidence import REMEMBERED, Sums, likelihoods
+from motorisk.monitoring.evidence import Sums, likelihoods
 from motorisk.monitoring.reference import Reference
 from motorisk.monitoring.scores import SMALLEST_NORM, jensen_shannon_of_shares
 from motorisk.monitoring.windows import Window
@@ -60,7 +60,6 @@ class Trend:
 
 def find_onset(reference: Reference, windows: Sequence[Window], feature: str) -> Onset:
     """Where the change of a feature most likely began, given that it changed."""
-    windows = windows[-REMEMBERED:]
     figures = [window.features[feature] for window in windows]
     contrasts = np.array([one.contrasts for one in figures]).T
     rows = np.array([one.rows for one in figures], dtype=np.float64)
@@ -94,7 +93,7 @@ def bounds_of_mean(reference: Reference, feature: str, threshold: float) -> tupl
 
 def find_trend(reference: Reference, windows: Sequence[Window], feature: str, since: date) -> Trend | None:
     """How a feature has moved since, and when it passes its bound; None where there are too few windows to say."""
-    windows = [window for window in windows[-REMEMBERED:] if window.first >= since]
+    windows = [window for window in windows if window.first >= since]
     days = np.array([_middle(window) for window in windows])
     if len(set(days)) < FEWEST_FOR_A_LINE:
         return None

@@ -21,6 +21,11 @@ def drift_reports(settings: Settings, as_of: date) -> Path:
     return settings.home / "reports" / "drift" / as_of.isoformat()
 
 
+def score_archive(settings: Settings) -> Path:
+    """Scores that left the database, a Parquet file a date."""
+    return settings.score_archive or settings.home / "archive" / "scores"
+
+
 def score_reports(settings: Settings, as_of: date) -> Path:
     """What the scores of one as-of date say to people."""
     return settings.home / "reports" / "scores" / as_of.isoformat()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 
 from sqlalchemy import Engine, create_engine
@@ -30,6 +31,7 @@ def score_portfolio(
     partition_rows: int = DEFAULT_PARTITION_ROWS,
     partitions: int | None = None,
     workers: int = 1,
+    renewal_cap: Decimal | None = None,
     max_quarantined_share: float = MAX_QUARANTINED_SHARE,
 ) -> ScoreRun:
     """Price the portfolio as of a date and replace that date's scores; take up an unfinished run where it was left.
@@ -38,7 +40,9 @@ def score_portfolio(
     `progress` is told how many of about how many policies are done. Raises what planning, partitions and publishing
     raise: `NoChampion`, `NoTariff`, `NotEnoughData`, `ScoringIncomplete`, `ScoringSuperseded`, `InvalidData`.
     """
-    plan = plan_scoring(engine, as_of, choice=choice, partition_rows=partition_rows, partitions=partitions)
+    plan = plan_scoring(
+        engine, as_of, choice=choice, partition_rows=partition_rows, partitions=partitions, renewal_cap=renewal_cap
+    )
     before = plan.estimated_rows - sum(part.estimated_rows for part in plan.missing)
 
     def tell(done: int) -> None:

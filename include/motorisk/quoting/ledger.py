@@ -19,7 +19,7 @@ from motorisk.errors import UnknownQuote
 from motorisk.quoting.database import Database
 from motorisk.quoting.quote import PricedQuote
 from motorisk.quoting.rows import COLUMNS
-from motorisk.warehouse.tables import quote, quote_key
+from motorisk.warehouse.tables import drift_inbox, quote, quote_key
 
 LOCK_TIMEOUT = "2s"
 """Making a partition locks the ledger: a long report must not make quotes wait behind it for longer."""
@@ -29,6 +29,8 @@ FORGET_TIMEOUT = "60s"
 """Nobody waits for old keys to go."""
 KEY_DAYS = 7
 """Idempotency keys are remembered for at least so long."""
+INBOX_DAYS = 62
+"""Quotes that no monitor has measured by then are of interest to nobody."""
 
 _NAMES = ", ".join(COLUMNS)
 _COPY = f"COPY motorisk.quote ({_NAMES}) FROM STDIN"
@@ -187,6 +189,12 @@ class Ledger:
             connection.execute(text("SELECT set_config('statement_timeout', :time, true)"), {"time": FORGET_TIMEOUT})
             age = text("make_interval(days => :days)").bindparams(days=KEY_DAYS)
             connection.execute(delete(quote_key).where(quote_key.c.quoted_at < func.now() - age))
+
+    def forget_unmeasured(self) -> None:
+        """Remove quotes from the drift monitor's inbox that have waited longer than `INBOX_DAYS`: no monitor runs."""
+        with self._database.transaction() as connection:
+            age = text("make_interval(days => :days)").bindparams(days=INBOX_DAYS)
+            connection.execute(delete(drift_inbox).where(drift_inbox.c.arrived_at < func.now() - age))
 
 
 def priced_quote_of(row: Row[Any]) -> PricedQuote:

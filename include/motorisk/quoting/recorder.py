@@ -25,6 +25,8 @@ from motorisk.quoting.database import Database
 from motorisk.quoting.ledger import REFUSED, Entry, KeyHolder, LedgerSession
 
 MAX_BATCH = 1000
+MAX_UNAWAITED = 5000
+"""Requests whose rows nobody waits for; more of them wait, as quotes do."""
 GATHER_SECONDS = 0.01
 """How long a commit waits at most until it has rows of as many requests as the one before."""
 GATHER_STEP = 0.001
@@ -62,6 +64,7 @@ class _Waiting:
     done: threading.Lock = field(default_factory=_locked)
     outcome: list[Outcome] | Exception | None = None
     following: "_Waiting | None" = None
+    is_awaited: bool = True
 
     def settle(self, outcome: list[Outcome] | Exception) -> None:
         if self.outcome is None:
@@ -89,6 +92,7 @@ class _Waiting:
 
 def _wake(settled: list[_Waiting]) -> None:
     """Wake the first request, which wakes the next: all at once they would contend for the interpreter."""
+    settled = [waiting for waiting in settled if waiting.is_awaited]
     for waiting, following in pairwise(settled):
         waiting.following = following
     if settled:
@@ -117,7 +121,7 @@ class Recorder:
         self._session = LedgerSession(database)
         self._starting = threading.Lock()
         self._is_started = False
-        self._is_committing = False
+        self._under_way: list[_Waiting] = []
         self._usual_commit = LEDGER_SECONDS / COMMITS_WAITED
         self._journal_failed_at = -math.inf
 
@@ -129,7 +133,7 @@ class Recorder:
     @property
     def is_stuck(self) -> bool:
         """Whether a commit is still under way of which nobody waits for the end any more."""
-        return self._is_committing and self._database.is_away
+        return bool(self._under_way) and self._database.is_away
 
     def record(self, entries: list[Entry]) -> list[Outcome]:
         """Return when the rows are durable: all of them in one transaction.
@@ -156,6 +160,24 @@ class Recorder:
         assert waiting.outcome is not None  # noqa: S101  settled
         raise waiting.outcome
 
+    def record_soon(self, entries: list[Entry]) -> None:
+        """Return before the rows are durable, for what may be lost where a process is killed within milliseconds.
+
+        Where Postgres is away or the queue is long, rows are waited for as in `record`.
+        """
+        if self._database.is_away or self.is_refusing or self._for_ledger.qsize() > MAX_UNAWAITED:
+            self.record(entries)
+            return
+        if not self._is_started:
+            self._start()
+        self._for_ledger.put(_Waiting(entries, is_awaited=False))
+
+    def flush(self) -> None:
+        """Return when rows that nobody waited for are durable too: when the process ends."""
+        if self._is_started:
+            with suppress(QuoteNotRecorded):
+                self.record([])  # behind them in the queue
+
     def _start(self) -> None:
         with self._starting:
             if self._is_started:
@@ -169,7 +191,8 @@ class Recorder:
             _log.warning("quotes go into the journal: %s", reason)
         self._database.went_away()
         self._on_database_failure()
-        for waiting in _gathered(self._for_ledger):
+        under_way = [waiting for waiting in self._under_way if not waiting.is_awaited]  # the others see to themselves
+        for waiting in [*under_way, *_gathered(self._for_ledger)]:
             self._for_journal.put(waiting)
 
     # --- the thread of the ledger --------------------------------------------------------------------------------
@@ -182,7 +205,7 @@ class Recorder:
                 self._await_others(crowd - len(batch))
                 batch += _gathered(self._for_ledger, sum(len(waiting.entries) for waiting in batch))
             crowd = len(batch)
-            self._is_committing = True
+            self._under_way = batch
             began = time.monotonic()
             try:
                 self._commit(batch)
@@ -194,7 +217,7 @@ class Recorder:
                     waiting.settle(error)
                 _wake(batch)
             finally:
-                self._is_committing = False
+                self._under_way = []
 
     def _await_others(self, missing: int) -> None:
         until = time.monotonic() + GATHER_SECONDS
@@ -214,6 +237,7 @@ class Recorder:
                 self._commit([waiting])
         except (psycopg2.Error, DatabaseUnavailable) as error:
             self._session.close()
+            self._under_way = []
             for waiting in batch:
                 self._for_journal.put(waiting)
             # The first line: those that follow may hold a row, and no input belongs into a log.
@@ -230,7 +254,8 @@ class Recorder:
     def _write_journal(self) -> None:
         while True:
             batch = _next_batch(self._for_journal)
-            open_ones = [waiting for waiting in batch if waiting.outcome is None]
+            # Once each, though a request that waited for too long and a failed commit both bring it here.
+            open_ones = [waiting for waiting in dict.fromkeys(batch) if waiting.outcome is None]
             try:
                 holders = iter(self._backlog.append([entry for waiting in open_ones for entry in waiting.entries]))
             except Exception as error:  # this thread must not end either

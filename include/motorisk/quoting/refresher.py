@@ -106,7 +106,7 @@ class Refresher:
         if time.monotonic() < self._housekeeping_due:
             return
         self._housekeeping_due = time.monotonic() + HOUSEKEEPING_SECONDS
-        for work in (self._ledger.ensure_partitions, self._ledger.forget_old_keys):
+        for work in (self._ledger.ensure_partitions, self._ledger.forget_old_keys, self._ledger.forget_unmeasured):
             try:
                 work()
             except Exception:  # the default partition takes quotes meanwhile, and old keys are no harm

@@ -234,11 +234,14 @@ class QuoteService:
         ]
 
     def record_input(self, asked: Asked, *, client: str | None = None) -> None:
-        """Keep an input for drift monitoring; needs no champion."""
+        """Keep an input for drift monitoring, durably within milliseconds; needs no champion.
+
+        Nobody pays by it: it is not worth a wait for the disk.
+        """
         now = datetime.now(UTC)
         features, effective, reference = asked
         line = input_line(uuid.uuid4(), now, effective or now.date(), features, reference, client)
-        self._recorder.record([Entry(line)])
+        self._recorder.record_soon([Entry(line)])
 
     def find(self, quote_id: uuid.UUID, *, language: Language = "en", client: str | None = None) -> Quote:
         """A stored quote, explained by the version that priced it; `UnknownQuote` where there is none.

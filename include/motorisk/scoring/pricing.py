@@ -6,6 +6,7 @@ costs the same to the cent in a quote and in a score.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Columns = Mapping[str, Floats]
 Dates = npt.NDArray[np.datetime64]
+
+CAP_UNITS = 10_000
+"""The cap on changes at renewal has four decimals."""
 
 _CLASS_NAMES = np.array([name.value for name in RISK_CLASSES])
 
@@ -168,9 +172,29 @@ def premiums(tariff: Tariff, probabilities: Integers) -> Premiums:
     """Yearly premiums in cents for (n, 3) class probabilities, in exact integer arithmetic."""
     factors = np.array([int(tariff.factors[name] / FACTOR_UNIT) for name in RISK_CLASSES], dtype=np.int64)
     base = np.int64(int(tariff.base_premium / CENT))
-    net = _half_up(base * (probabilities @ factors), PROBABILITY_UNITS * int(1 / FACTOR_UNIT))
+    return _with_tax(tariff, _half_up(base * (probabilities @ factors), PROBABILITY_UNITS * int(1 / FACTOR_UNIT)))
+
+
+def _with_tax(tariff: Tariff, net: Integers) -> Premiums:
     tax = _half_up(net * int(tariff.tax_rate / TAX_UNIT), int(1 / TAX_UNIT))
     return Premiums(net=net, insurance_tax=tax, gross=net + tax)
+
+
+def capped_premiums(
+    tariff: Tariff, money: Premiums, before: Floats, cap: Decimal
+) -> tuple[Premiums, npt.NDArray[np.bool_]]:
+    """Premiums that differ from net premiums of a year `before` (cents; NaN where there is none) by no more than `cap`.
+
+    `cap` is a share of the premium before, in steps of 1/`CAP_UNITS`, up and down. Returns the premiums and whose net
+    premium had to give way; everybody else's are left to the cent.
+    """
+    known = ~np.isnan(before)
+    last = np.where(known, before, 0).astype(np.int64)
+    share = int(cap * CAP_UNITS)
+    highest = last * (CAP_UNITS + share) // CAP_UNITS
+    lowest = -(-(last * max(CAP_UNITS - share, 0)) // CAP_UNITS)
+    allowed = np.where(known, np.clip(money.net, lowest, highest), money.net)
+    return _with_tax(tariff, allowed), allowed != money.net
 
 
 def risk_classes(risk: Floats, bounds: tuple[float, float]) -> npt.NDArray[np.int8]:

@@ -124,6 +124,9 @@ score = Table(
     Column("version", Integer, nullable=False),
     Column("tariff", Text, nullable=False),
     *_price_columns(),
+    Column("net_before", _MONEY),
+    Column("class_before", Text),
+    Column("capped", Boolean, nullable=False),
     schema="motorisk",
 )
 
@@ -142,6 +145,13 @@ score_run = Table(
     Column("run_id", BigInteger, nullable=False),
     Column("quarantined", Integer, nullable=False),
     Column("partitions", Integer, nullable=False),
+    Column("renewals", Integer, nullable=False),
+    Column("capped", Integer, nullable=False),
+    Column("class_changed", Integer, nullable=False),
+    Column("renewal_cap", Numeric(6, 4)),
+    Column("before", Date),
+    Column("archive", Text),
+    Column("archived_at", DateTime(timezone=True)),
     schema="motorisk",
 )
 
@@ -154,6 +164,9 @@ score_plan = Table(
     Column("tariff", Text, nullable=False),
     Column("prices", Text, nullable=False),
     Column("planned_at", DateTime(timezone=True), nullable=False),
+    Column("renewal_cap", Numeric(6, 4)),
+    Column("before", Date),
+    Column("before_run", BigInteger),
     schema="motorisk",
 )
 
@@ -175,6 +188,9 @@ score_part = Table(
     Column("p_high", BigInteger),
     Column("seconds", Double),
     Column("finished_at", DateTime(timezone=True)),
+    Column("renewals", Integer),
+    Column("capped", Integer),
+    Column("class_changed", Integer),
     schema="motorisk",
 )
 

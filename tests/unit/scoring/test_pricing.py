@@ -22,6 +22,7 @@ from motorisk.quoting.pricing import Pricer
 from motorisk.scoring.pricing import (
     Premiums,
     assess,
+    capped_premiums,
     class_probabilities,
     estimate,
     inside_support,
@@ -225,3 +226,30 @@ def test_premiums_are_whole_numbers_and_gross_is_net_plus_tax() -> None:
 def test_observed_risks_fall_into_the_same_classes_as_single_ones(risks: list[float]) -> None:
     found = risk_classes(np.array(risks), (1.0, 3.0))
     assert [RISK_CLASSES[index] for index in found] == [class_of(risk) for risk in risks]
+
+
+@given(
+    net=st.lists(st.integers(0, 10**8), min_size=1, max_size=20),
+    before=st.integers(0, 10**8),
+    cap=st.decimals(0, 2, places=4),
+)
+def test_a_cap_keeps_changes_within_it_and_leaves_everything_else_to_the_cent(
+    net: list[int], before: int, cap: Decimal
+) -> None:
+    amounts = np.array([*net, before, before], dtype=np.int64)
+    money = Premiums(net=amounts, insurance_tax=amounts * 0, gross=amounts)
+    last = np.array([before] * (len(amounts) - 1) + [np.nan], dtype=np.float64)
+    allowed, capped = capped_premiums(TARIFF, money, last, cap)
+    lowest, highest = before * (1 - cap), before * (1 + cap)
+    for given_, found, tax, gross, marked, known in zip(
+        amounts.tolist(), allowed.net.tolist(), allowed.insurance_tax.tolist(), allowed.gross.tolist(),
+        capped.tolist(), ~np.isnan(last), strict=True,
+    ):  # fmt: skip
+        assert marked == (found != given_)
+        assert gross == found + tax
+        assert tax == (found * 19 + 50) // 100
+        if not known or lowest <= given_ <= highest:
+            assert found == given_
+        else:  # as near to the price as the cap allows
+            assert lowest <= found <= highest
+            assert min(abs(found - lowest), abs(found - highest)) < 1

@@ -6,12 +6,15 @@ Whatever the sample says, the ranges cover every policy once.
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, text
 
 from motorisk.domain.tariff import Tariff
 from motorisk.errors import InvalidData, NotEnoughData
+from motorisk.pipelines.scoring.renewals import year_before
 from motorisk.pipelines.scoring.versions import Choice, version_for
 from motorisk.registry.tariffs import in_force, tariffs
 from motorisk.warehouse.locks import exclusively
@@ -25,11 +28,18 @@ RESUMABLE_FOR = timedelta(hours=12)
 
 _SAMPLED_PAGES = 1000
 _PAGES_A_PARTITION = 100
-_SAMPLE = text(
-    """
-    SELECT policy_id FROM insurance.policy TABLESAMPLE SYSTEM (:percent) REPEATABLE (0)
-    WHERE effective_date <= :as_of AND expiry_date > :as_of ORDER BY policy_id
-    """
+_SAMPLE = """
+    FROM insurance.policy TABLESAMPLE SYSTEM (:percent) REPEATABLE (0)
+    WHERE effective_date <= :as_of AND expiry_date > :as_of
+"""
+_SAMPLE_SIZE = text(f"SELECT count(*) {_SAMPLE}")
+# In the order of the database's collation.
+_SAMPLE_ROWS = text(
+    f"""
+    SELECT policy_id
+    FROM (SELECT policy_id, row_number() OVER (ORDER BY policy_id) - 1 AS position {_SAMPLE}) AS sampled
+    WHERE position = ANY(:positions) ORDER BY position
+    """  # noqa: S608
 )
 _PAGES = text("SELECT pg_relation_size('insurance.policy') / current_setting('block_size')::bigint")
 
@@ -77,32 +87,46 @@ def plan_scoring(
     choice: Choice = Choice.AS_APPROVED,
     partition_rows: int = DEFAULT_PARTITION_ROWS,
     partitions: int | None = None,
+    renewal_cap: Decimal | None = None,
 ) -> Plan:
     """Plan a date's scoring, or take up the plan of it that is there and was not finished.
 
-    `partitions` is how many at most; by default as many as give `partition_rows` each. A plan for another version or
-    tariff, or one that is too old, gives way: whoever still works on it is refused. Raises `NoChampion`, `NoTariff`,
-    and `NotEnoughData` for an empty portfolio.
+    `partitions` is how many at most; by default as many as give `partition_rows` each. `renewal_cap` is the largest
+    change of a net premium at renewal, as a share. A plan for another version, tariff, cap or year before, or one that
+    is too old, gives way: whoever still works on it is refused. Raises `NoChampion`, `NoTariff`, and `NotEnoughData`
+    for an empty portfolio.
     """
     if partitions is not None and not 1 <= partitions <= MAX_PARTITIONS:
         raise InvalidData(f"partitions must be from 1 to {MAX_PARTITIONS}, got {partitions}")
     with exclusively(engine, "score plan", as_of.toordinal()), engine.begin() as connection:
-        version = version_for(connection, as_of, choice)
-        tariff = in_force(tariffs(connection), as_of)
-        if not _resumable(connection, as_of, version, tariff):
+        basis = _basis(connection, as_of, choice, renewal_cap)
+        if not _resumable(connection, basis):
             for run_id in connection.scalars(select(score_plan.c.run_id).where(score_plan.c.as_of == as_of)).all():
                 discard_run(connection, as_of, run_id)
             bounds, estimated = _ranges(connection, as_of, partition_rows, partitions)
-            _begin(connection, as_of, version, tariff, bounds, estimated)
+            _begin(connection, basis, bounds, estimated)
         return _read(connection, as_of)
 
 
-def _resumable(connection: Connection, as_of: date, version: int, tariff: Tariff) -> bool:
+def _basis(connection: Connection, as_of: date, choice: Choice, renewal_cap: Decimal | None) -> dict[str, Any]:
+    """What all partitions of a run have in common, by the columns of `score_plan`."""
+    tariff = in_force(tariffs(connection), as_of)
+    before = year_before(connection, as_of)
+    return {
+        "as_of": as_of,
+        "version": version_for(connection, as_of, choice),
+        "tariff": tariff.name,
+        "prices": prices(tariff),
+        "renewal_cap": renewal_cap,
+        "before": before and before.as_of,
+        "before_run": before and before.run_id,
+    }
+
+
+def _resumable(connection: Connection, basis: dict[str, Any]) -> bool:
+    same = [score_plan.c[name].is_not_distinct_from(value) for name, value in basis.items()]
     young = score_plan.c.planned_at > func.clock_timestamp() - RESUMABLE_FOR
-    same_tariff = (score_plan.c.tariff == tariff.name) & (score_plan.c.prices == prices(tariff))
-    same = (score_plan.c.version == version) & same_tariff
-    found = select(score_plan.c.run_id).where(score_plan.c.as_of == as_of, same, young)
-    return connection.scalar(found) is not None
+    return connection.scalar(select(score_plan.c.run_id).where(*same, young)) is not None
 
 
 def discard_run(connection: Connection, as_of: date, run_id: int) -> None:
@@ -115,35 +139,34 @@ def _ranges(connection: Connection, as_of: date, partition_rows: int, partitions
     """Inner bounds of the ranges, ascending, and the estimated number of policies in all."""
     pages = connection.scalar(_PAGES) or 0
     wanted = max(_SAMPLED_PAGES, _PAGES_A_PARTITION * (partitions or 0))
-    percent = 100 * min(1.0, wanted / max(pages, 1))
-    sample = connection.scalars(_SAMPLE, {"percent": percent, "as_of": as_of}).all()
-    if not sample and percent < 100:  # few policies in a large table
-        percent = 100.0
-        sample = connection.scalars(_SAMPLE, {"percent": percent, "as_of": as_of}).all()
-    if not sample:
+    sampled: dict[str, Any] = {"percent": 100 * min(1.0, wanted / max(pages, 1)), "as_of": as_of}
+    size = connection.scalar(_SAMPLE_SIZE, sampled) or 0
+    if not size and sampled["percent"] < 100:  # few policies in a large table
+        sampled["percent"] = 100.0
+        size = connection.scalar(_SAMPLE_SIZE, sampled) or 0
+    if not size:
         raise NotEnoughData(f"no policy is in force on {as_of}: there is nothing to score")
-    estimated = round(len(sample) * 100 / percent)
+    estimated = round(size * 100 / sampled["percent"])
     count = partitions or min(MAX_PARTITIONS, -(-estimated // partition_rows))
-    positions = (len(sample) * part // count for part in range(1, count))
     # The first policy of the sample needs no bound below it, and a small portfolio has fewer policies than partitions.
-    # In the order of the sample, which is that of the database's collation.
-    return list(dict.fromkeys(sample[position] for position in positions if position)), estimated
+    positions = sorted({size * part // count for part in range(1, count)} - {0})
+    bounds = connection.scalars(_SAMPLE_ROWS, sampled | {"positions": positions}).all() if positions else []
+    return list(bounds), estimated
 
 
-def _begin(
-    connection: Connection, as_of: date, version: int, tariff: Tariff, bounds: list[str], estimated: int
-) -> None:
-    values = {"as_of": as_of, "version": version, "tariff": tariff.name, "prices": prices(tariff)}
-    run_id = connection.execute(insert(score_plan).returning(score_plan.c.run_id), values).scalar_one()
+def _begin(connection: Connection, basis: dict[str, Any], bounds: list[str], estimated: int) -> None:
+    run_id = connection.execute(insert(score_plan).returning(score_plan.c.run_id), basis).scalar_one()
+    as_of = basis["as_of"]
     table = f"motorisk.{work_table(as_of, run_id)}"
-    connection.execute(text(f"CREATE TABLE {table} (LIKE motorisk.score INCLUDING ALL)"))
+    # Its primary key is built when all rows are there: a third of the time, and workers do not queue for its pages.
+    connection.execute(text(f"CREATE TABLE {table} (LIKE motorisk.score INCLUDING ALL EXCLUDING INDEXES)"))
     # Proves to ATTACH that all rows belong to the date, so that it need not look at them.
     connection.execute(text(f"ALTER TABLE {table} ADD CONSTRAINT of_date CHECK (as_of = '{as_of}')"))
     # What is the same in all rows needs neither formatting nor parsing.
-    name = tariff.name.replace("'", "''").replace(":", "\\:")
+    name = basis["tariff"].replace("'", "''").replace(":", "\\:")
     connection.execute(
         text(
-            f"ALTER TABLE {table} ALTER as_of SET DEFAULT '{as_of}', ALTER version SET DEFAULT {version:d}, "
+            f"ALTER TABLE {table} ALTER as_of SET DEFAULT '{as_of}', ALTER version SET DEFAULT {basis['version']:d}, "
             f"ALTER tariff SET DEFAULT '{name}'"
         )
     )

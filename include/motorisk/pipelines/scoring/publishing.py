@@ -7,12 +7,16 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, text
+from sqlalchemy.exc import IntegrityError
 
 from motorisk.errors import InvalidData, ScoringIncomplete, ScoringRefuted, ScoringSuperseded
 from motorisk.pipelines.scoring.planning import discard_run, work_table
+from motorisk.pipelines.scoring.renewals import partition_name
+from motorisk.warehouse.locks import lock_tables
 from motorisk.warehouse.tables import policy, score_part, score_plan, score_quarantine, score_run
 
 MAX_QUARANTINED_SHARE = 0.01
+INDEX_MEMORY = "256MB"
 
 # Gross is net and tax, and the three probabilities add up to one: the table's own conditions see to the rest.
 _WRITTEN = """
@@ -20,12 +24,16 @@ _WRITTEN = """
         coalesce(sum(p_high), 0) AS p_high
     FROM motorisk.{table}
 """
-_SUMS = ("rows", "quarantined", "net_cents", "gross_cents", "p_low", "p_high")
+_SUMS = ("rows", "quarantined", "net_cents", "gross_cents", "p_low", "p_high", "renewals", "capped", "class_changed")
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRun:
-    """What a date's scoring published; `net_total` is euros a year, `quarantined` policies were not scored."""
+    """What a date's scoring published; `net_total` is euros a year, `quarantined` policies were not scored.
+
+    `renewals` have a premium of a year before, of the scores of `before`: of these the premiums of `capped` were kept
+    within `renewal_cap` and `class_changed` are in another class.
+    """
 
     as_of: date
     run_id: int
@@ -38,11 +46,11 @@ class ScoreRun:
     net_total: Decimal
     partitions: int
     seconds: float
-
-
-def partition_name(as_of: date) -> str:
-    """Name of the table that holds a date's published scores."""
-    return f"score_{as_of:%Y%m%d}"
+    renewals: int
+    capped: int
+    class_changed: int
+    renewal_cap: Decimal | None
+    before: date | None
 
 
 def publish_scores(
@@ -86,6 +94,11 @@ def _publish(engine: Engine, as_of: date, run_id: int, max_quarantined_share: fl
             net_total=Decimal(totals["net_cents"]) / 100,
             partitions=len(parts),
             seconds=float(seconds or 0),
+            renewals=totals["renewals"],
+            capped=totals["capped"],
+            class_changed=totals["class_changed"],
+            renewal_cap=plan.renewal_cap,
+            before=plan.before,
         )
         _swap(connection, run)
     return run
@@ -151,8 +164,20 @@ def _check(connection: Connection, as_of: date, run_id: int, totals: dict[str, i
 
 def _swap(connection: Connection, run: ScoreRun) -> None:
     work, published = f"motorisk.{work_table(run.as_of, run.run_id)}", partition_name(run.as_of)
+    connection.execute(text("SELECT set_config('maintenance_work_mem', :memory, true)"), {"memory": INDEX_MEMORY})
+    try:
+        connection.execute(text(f"ALTER TABLE {work} ADD PRIMARY KEY (as_of, policy_id)"))
+    except IntegrityError as error:
+        reason = str(error.orig).splitlines()[-1]
+        raise ScoringRefuted(
+            f"a policy was scored twice as of {run.as_of}: {reason} The earlier scores stay"
+        ) from error
     for column in ("as_of", "version", "tariff"):
         connection.execute(text(f"ALTER TABLE {work} ALTER {column} DROP DEFAULT"))
+    # Whoever archives the date's earlier scores is through, or comes after.
+    connection.execute(select(score_run.c.run_id).where(score_run.c.as_of == run.as_of).with_for_update())
+    there = connection.scalar(text("SELECT to_regclass(:name)"), {"name": f"motorisk.{published}"})
+    lock_tables(connection, "score", *([] if there is None else [published]))
     connection.execute(text(f"DROP TABLE IF EXISTS motorisk.{published}"))
     connection.execute(text(f"ALTER TABLE {work} RENAME TO {published}"))
     connection.execute(

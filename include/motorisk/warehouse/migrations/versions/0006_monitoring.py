@@ -1,13 +1,13 @@
 """Monitoring: what a drift figure means, thresholds of a reference, and windows of live quotes.
 
 Revision ID: 0006
-Revises: 0007
+Revises: 0005
 """
 
 from motorisk.warehouse.migrate import run_script
 
 revision = "0006"
-down_revision = "0007"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

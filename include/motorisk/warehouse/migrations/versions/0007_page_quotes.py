@@ -1,13 +1,13 @@
 """Quotes that people ask for on the quote service's own page: a channel of the ledger.
 
 Revision ID: 0007
-Revises: 0004
+Revises: 0006
 """
 
 from motorisk.warehouse.migrate import run_script
 
 revision = "0007"
-down_revision = "0004"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
