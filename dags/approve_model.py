@@ -25,6 +25,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.assets import CHAMPION, VALIDATED
 from motorisk_airflow.defaults import DEFAULT_ARGS, START
 
@@ -37,6 +38,8 @@ with DAG(
     start_date=START,
     catchup=False,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=ON_FAILURE,
+    on_success_callback=ON_SUCCESS,
     params={
         "version": Param(None, type=["null", "integer"], title="Version", description="Empty: the newest offered.")
     },

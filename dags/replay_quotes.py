@@ -17,6 +17,7 @@ prices that they were told.
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, get_current_context, task
 
+from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.dates import as_of
 from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
 
@@ -28,6 +29,8 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=ON_FAILURE,
+    on_success_callback=ON_SUCCESS,
     params={"as_of": as_of_param()},
     tags=["motorisk", "quote"],
 ):

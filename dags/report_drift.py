@@ -24,6 +24,7 @@ has learned from policies as old. Skipped means that there is nothing to ask for
 
 from airflow.sdk import DAG, get_current_context, task
 
+from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.assets import SCORES
 from motorisk_airflow.dates import dates_of_events
 from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
@@ -37,6 +38,8 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=ON_FAILURE,
+    on_success_callback=ON_SUCCESS,
     params={"as_of": as_of_param()},
     tags=["motorisk", "drift"],
 ):

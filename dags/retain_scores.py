@@ -21,6 +21,7 @@ are left alone. To have a date's scores again, score the date again.
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task
 
+from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.dates import as_of
 from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
 
@@ -32,6 +33,8 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=ON_FAILURE,
+    on_success_callback=ON_SUCCESS,
     params={
         "as_of": as_of_param(),
         "keep_months": Param(None, type=["null", "integer"], minimum=0, title="Months to keep"),

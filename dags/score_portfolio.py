@@ -26,6 +26,7 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, get_current_context, task
 
+from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.assets import CHAMPION, SCORES
 from motorisk_airflow.dates import as_of
 from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
@@ -37,6 +38,8 @@ with DAG(
     start_date=START,
     catchup=False,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=ON_FAILURE,
+    on_success_callback=ON_SUCCESS,
     params={
         "as_of": as_of_param(),
         "with_champion": Param(False, type="boolean", title="Today's champion", description="Also for a past date."),

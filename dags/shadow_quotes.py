@@ -20,6 +20,7 @@ by itself.
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
 
+from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.defaults import DEFAULT_ARGS, START
 
 with DAG(
@@ -30,6 +31,8 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=ON_FAILURE,
+    on_success_callback=ON_SUCCESS,
     params={"version": Param(None, type=["null", "integer"], title="Version", description="Empty: every shadow.")},
     tags=["motorisk", "quote", "model"],
 ):

@@ -24,6 +24,7 @@ from pathlib import Path
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.assets import CHAMPION, RETRAINING, VALIDATED
 from motorisk_airflow.dates import newest_date
 from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
@@ -39,6 +40,8 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=ON_FAILURE,
+    on_success_callback=ON_SUCCESS,
     params={"as_of": as_of_param()},
     tags=["motorisk", "model"],
 ):

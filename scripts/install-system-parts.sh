@@ -1,10 +1,11 @@
 #!/bin/sh
-# Programs that some tests need beside Python: a browser and Prometheus. Installed where we are root on Debian;
-# elsewhere the browser's tests are skipped by name, and the one of the metrics' names fails.
+# Programs that some tests need beside Python: a browser, Prometheus and Alertmanager. Installed where we are root on
+# Debian; elsewhere the tests in a browser are skipped by name, and those of metrics and alerts fail.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
+command -v prometheus-alertmanager >/dev/null 2>&1 || missing="$missing prometheus-alertmanager"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     echo "Not installed, tests that need them are skipped or fail:$missing"

@@ -4,13 +4,17 @@ import itertools
 import json
 import os
 import shutil
+import socket
+import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
@@ -26,6 +30,7 @@ from motorisk.warehouse.embedded import EmbeddedPostgres
 from motorisk.warehouse.migrate import upgrade
 
 TEMPLATE = "motorisk_template"
+ALERTS = Path(__file__).parents[1] / "observability" / "alertmanager" / "alertmanager.yml"
 _numbers = itertools.count(1)
 
 
@@ -182,3 +187,29 @@ def _unreachable(engine: Engine) -> Iterator[None]:
 def unreachable() -> Unreachable:
     """Take a database away: end its connections and allow no new ones."""
     return _unreachable
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[str]:
+    """Address of an Alertmanager with the project's configuration."""
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    assert program, "scripts/install-system-parts.sh installs it"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    command = [program, f"--config.file={ALERTS}", f"--storage.path={tmp_path}", "--cluster.listen-address="]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)
+    try:
+        for _ in range(100):
+            try:
+                if httpx.get(f"http://{address}/-/ready").is_success:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        else:
+            raise AssertionError((tmp_path / "log").read_text())
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(10)

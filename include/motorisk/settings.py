@@ -109,6 +109,12 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         default=None, description="Key with which `replay-quotes --api-key-from-env` asks a quote service"
     )
+    alertmanager_url: str | None = Field(
+        default=None,
+        pattern="^https?://",
+        description="Alertmanager that is told of failed DAG runs; unset: nobody is",
+    )
+    prometheus_port: int = Field(default=9090, ge=1, le=65535, description="Port of Prometheus in the demo")
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's UI and API in the demo")
 
     @field_validator("home")

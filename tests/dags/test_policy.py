@@ -49,6 +49,13 @@ def test_a_dag_has_an_owner_tags_a_parameter_and_catches_nothing_up(dag_bag: Any
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_people_are_told_of_a_failed_run_and_of_the_next_good_one(dag_bag: Any, name: str) -> None:
+    dag = dag_bag.dags[name]
+    assert dag.on_failure_callback.resolves is False
+    assert dag.on_success_callback.resolves is True
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_task_retries_lost_connections_only(dag_bag: Any, name: str) -> None:
     from airflow.sdk import RetryAction
     from sqlalchemy.exc import OperationalError

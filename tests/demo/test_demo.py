@@ -40,6 +40,12 @@ def _processes_of(home: Path) -> list[str]:
     return found
 
 
+def _scraped(prometheus: str) -> dict[str, str]:
+    """What Prometheus knows of each job: 1 where its last scrape worked."""
+    found = httpx.get(f"{prometheus}/api/v1/query", params={"query": "up"}).json()["data"]["result"]
+    return {sample["metric"]["job"]: sample["value"][1] for sample in found}
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "AIRFLOW"))}
@@ -48,6 +54,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "MOTORISK_HOME": str(tmp_path / "home"),
         "MOTORISK_AIRFLOW_PORT": str(_free_port()),
         "MOTORISK_QUOTE_PORT": str(_free_port()),
+        "MOTORISK_PROMETHEUS_PORT": str(_free_port()),
     }
 
 
@@ -109,6 +116,8 @@ def test_one_command_brings_everything_up_and_takes_everything_down(
         assert "failed" not in {run["state"] for run in runs}
         assert httpx.get(facts["quotes_documentation"], follow_redirects=True).is_success
 
+        assert _scraped(facts["prometheus"]) == {"motorisk-quotes": "1", "prometheus": "1"}
+
         second = subprocess.run([PROGRAM, "demo"], env=environment, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert "a demo runs already" in second.stderr
@@ -126,7 +135,7 @@ def test_one_command_brings_everything_up_and_takes_everything_down(
     assert _processes_of(home) == []
 
 
-@pytest.mark.parametrize("variable", ["MOTORISK_AIRFLOW_PORT", "MOTORISK_QUOTE_PORT"])
+@pytest.mark.parametrize("variable", ["MOTORISK_AIRFLOW_PORT", "MOTORISK_QUOTE_PORT", "MOTORISK_PROMETHEUS_PORT"])
 def test_a_taken_port_is_named_with_the_variable_that_changes_it(
     environment: dict[str, str], home: Path, variable: str
 ) -> None:

@@ -277,6 +277,12 @@ def give_key() -> Callable[..., str]:
 
 
 @pytest.fixture
+def free_address() -> Callable[[], str]:
+    """Find an address on this machine where nobody listens."""
+    return lambda: f"127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
 def body() -> dict[str, Any]:
     """A request that the model answers."""
     return {

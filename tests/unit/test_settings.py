@@ -50,6 +50,8 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "log_format": "auto",
         "quote_page": None,
         "api_key": None,
+        "alertmanager_url": None,
+        "prometheus_port": 9090,
         "airflow_port": 8080,
     }
 
@@ -80,6 +82,8 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "log_format": "json",
         "quote_page": "off",
         "api_key": "mtr_secret",
+        "alertmanager_url": "http://alertmanager:9093",
+        "prometheus_port": "9091",
         "airflow_port": "8081",
     }
     assert values.keys() == Settings.model_fields.keys()

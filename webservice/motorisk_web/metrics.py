@@ -1,4 +1,4 @@
-"""/metrics: all workers' numbers, the model and the workshop's drift gauges, for Prometheus."""
+"""/metrics: all workers' numbers, the model, the drift and the nights, for Prometheus."""
 
 import time
 from collections.abc import Iterator, MutableMapping
@@ -98,6 +98,7 @@ def blueprint(services: Services) -> Blueprint:
         registry.register(model_info)
         registry.register(journal_gauge)
         registry.register(services.drift_gauges)
+        registry.register(services.night_gauges)
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
     return scrape

@@ -15,6 +15,7 @@ from motorisk.settings import Settings
 from motorisk_web.access import Access
 from motorisk_web.drift_gauges import DriftGauges
 from motorisk_web.measurements import Measurements
+from motorisk_web.night_gauges import NightGauges
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Services:
     access: Access
     measurements: Measurements
     drift_gauges: DriftGauges
+    night_gauges: NightGauges
     backlog: Backlog
     recorder: Recorder
     refresher: Refresher
@@ -61,6 +63,7 @@ class Services:
                 is_database_away=lambda: database.is_away,
                 on_failure=measurements.database_failed,
             ),
+            night_gauges=NightGauges(database, on_failure=measurements.database_failed),
             backlog=backlog,
             recorder=recorder,
             refresher=Refresher(database, champion, clients, ledger, recorder, backlog),

@@ -90,6 +90,8 @@ def demo(
             "quotes_documentation": f"{platform.quotes_url}/docs",
             "metrics": f"{platform.quotes_url}/metrics/",
         }
+        if platform.prometheus.is_installed:
+            addresses["prometheus"] = platform.prometheus.url
         curl = f"curl -s {platform.quotes_url}/v1/quotes -H 'Content-Type: application/json' -d '{EXAMPLE}'"
         if json:
             print_json({**addresses, "logins": passwords, **facts, "curl": curl})
@@ -102,6 +104,8 @@ def demo(
         table.add_row("Logins", ", ".join(f"{user} / {password}" for user, password in passwords.items()))
         table.add_row("Quotes", f"{addresses['quotes']}  (documentation: {addresses['quotes_documentation']})")
         table.add_row("Metrics", addresses["metrics"])
+        if "prometheus" in addresses:
+            table.add_row("Prometheus", f"{addresses['prometheus']}  (alerts: {addresses['prometheus']}/alerts)")
         table.add_row(
             "Champion",
             f"version {facts['version']}, trained as of {facts['trained_as_of']}, "

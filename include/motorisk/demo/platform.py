@@ -15,6 +15,7 @@ from sqlalchemy import Engine, func, select
 
 from motorisk.demo.airflow import AirflowApi, LocalAirflow
 from motorisk.demo.processes import Component, Supervisor, require_free_port
+from motorisk.demo.prometheus import LocalPrometheus
 from motorisk.errors import ComponentFailed, TransitionRefused
 from motorisk.registry.versions import find_champion
 from motorisk.settings import Settings
@@ -53,6 +54,7 @@ class Demo:
     def __init__(self, settings: Settings, console: Console) -> None:
         self.settings = settings
         self.airflow = LocalAirflow(settings)
+        self.prometheus = LocalPrometheus(settings)
         self.quotes_url = f"http://{settings.quote_host}:{settings.quote_port}"
         self._health_url = f"http://{settings.quote_host}:{settings.quote_admin_port or settings.quote_port}"
         self._console = console
@@ -92,6 +94,8 @@ class Demo:
             require_free_port(
                 self.settings.quote_host, self.settings.quote_port, "the quote service", "MOTORISK_QUOTE_PORT"
             )
+            if self.prometheus.is_installed:
+                require_free_port("127.0.0.1", self.settings.prometheus_port, "Prometheus", "MOTORISK_PROMETHEUS_PORT")
             yield
 
     @contextmanager
@@ -113,6 +117,8 @@ class Demo:
             environment = self.airflow.environment()
             self.airflow.migrate(environment)
         self._start_quote_service()
+        if self.prometheus.is_installed:
+            self._supervisor.start(self.prometheus.component())
         with self._step("Airflow: api-server, scheduler, dag-processor, triggerer"):
             for component in self.airflow.components(environment):
                 self._supervisor.start(component)

@@ -1,0 +1,1 @@
+"""Prometheus, Alertmanager and Grafana: their configuration, and what makes Grafana's dashboards."""
