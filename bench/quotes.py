@@ -91,8 +91,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def world(policies: int) -> Iterator[World]:
-    """Postgres with a champion that keeps up with the world."""
+def world(policies: int, months: int = 36) -> Iterator[World]:
+    """Postgres with a champion, trained on what was known at the end of so many months up to now."""
     folder = Path(tempfile.mkdtemp(prefix="motorisk-bench-"))
     folder.chmod(0o755)
     postgres = EmbeddedPostgres(folder / "server" / "postgres")
@@ -109,7 +109,8 @@ def world(policies: int) -> Iterator[World]:
         environment |= {"MOTORISK_HOME": str(folder / "home"), "MOTORISK_DATABASE_URL": url, "MOTORISK_USER": "bench"}
         environment["MOTORISK_APPROVAL"] = "auto"
         last_month = datetime.now(UTC).date().replace(day=1) - timedelta(days=1)
-        for arguments in (["simulate", "--policies", str(policies)], ["train", "--as-of", last_month.isoformat()]):
+        size = ["--policies", str(policies), "--months", str(months)]
+        for arguments in (["simulate", *size], ["train", "--as-of", last_month.isoformat()]):
             command = [sys.executable, "-m", "motorisk", *arguments, "--json"]
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
         with engine.begin() as connection:

@@ -14,6 +14,11 @@ snapshot is gone and policies have changed since; train again.
 
 A drifted feature does not turn the run red: it is a finding, not a failure.
 
+**What it means** Of each drifting feature the log of `measure` says, and `drift_reading` keeps, what the drift probably
+means and what to do (nothing, recalibrate, retrain, re-engineer, fall back): by the weight that the champion gives the
+feature, by what its prices do, and by what came true of policies since; what that is in euros a year on the portfolio,
+with an interval; and in which segments it concentrates.
+
 **Alarms** The dataset drifts (at least half of the features), or a feature does that did not when the champion was
 new: a line in the log of `measure`, a row in `alarm`. `ask` then asks `train_model` for a training, once by version and
 cause. A drift that lasts when a new champion takes over does not ask again: outcomes take a year, so that the new one
@@ -57,11 +62,12 @@ with DAG(
         from motorisk.pipelines.drift import report_drift
         from motorisk.settings import settings
         from motorisk_airflow.opening import warehouse
-        from motorisk_airflow.runs import log_alarms
+        from motorisk_airflow.runs import log_alarms, log_readings
 
         get_current_context()["day"] = day  # names the mapped task in the UI
         run = report_drift(warehouse(), settings(), date.fromisoformat(day))
         log_alarms(run.alarms)
+        log_readings(run.readings.values())
         found = {"version": run.version, "rows": run.rows, "dataset_drift": run.dataset_drift, "drifted": run.drifted}
         return {**found, "as_of": day, "report": str(run.report), "alarms": [alarm.key for alarm in run.alarms]}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset
 
 if TYPE_CHECKING:
+    from motorisk.monitoring.telling import Reading
     from motorisk.pipelines.alarms import Alarm
 
 LOG = logging.getLogger("motorisk")
@@ -75,6 +76,12 @@ def log_alarms(alarms: Iterable["Alarm"]) -> None:
     """Tell what speaks against a version, a plain line each."""
     for alarm in alarms:
         LOG.warning("Alarm: %s", alarm.reason)
+
+
+def log_readings(readings: Iterable["Reading"]) -> None:
+    """Tell what drift alarms mean and what to do, a line each."""
+    for reading in readings:
+        LOG.info("%s: %s", reading.feature, reading.says)
 
 
 def log_progress(what: str) -> Callable[[int, int], None]:

@@ -87,9 +87,11 @@ def drift(as_of: AsOfOption, json: JsonOption = False) -> None:
         since = "" if found.since is None else month_name(found.since)
         table.add_row(name, f"{found.score:.4f}", f"{found.threshold:.4g}", evidence, since, found.method, verdict)
     console.print(table)
-    for found in run.features.values():
+    for name, found in run.features.items():
         if found.drifted or found.missing or found.outliers:
-            console.print(found.says, soft_wrap=True, highlight=False)
+            console.print(escape(found.says), soft_wrap=True, highlight=False)
+        if name in run.readings:
+            console.print(escape(run.readings[name].says), soft_wrap=True, highlight=False)
     console.print(f"Dataset drift: {'yes' if run.dataset_drift else 'no'}. Report: {run.report}", soft_wrap=True)
     print_alarms(run.alarms)
 

@@ -47,8 +47,9 @@ class Onset:
 class Trend:
     """Movement of a feature's mean, in its unit a month, with a standard error; and when it passes its bound.
 
-    `passes` is None where it has passed, moves back, or would need more than five years; `latest` is None where the
-    data do not say that it ever does.
+    `bound` is the mean from which on a window shows the drift by itself; None where it has been passed, or the mean is
+    on its way back. `passes` is None where there is no bound or more than five years are needed; `latest` is None where
+    the data do not say that it ever passes.
     """
 
     per_month: float
@@ -56,6 +57,7 @@ class Trend:
     passes: date | None = None
     earliest: date | None = None
     latest: date | None = None
+    bound: float | None = None
 
 
 def find_onset(reference: Reference, windows: Sequence[Window], feature: str) -> Onset:
@@ -105,6 +107,9 @@ def find_trend(reference: Reference, windows: Sequence[Window], feature: str, si
     low, high = bounds_of_mean(reference, feature, newest.threshold)
     if newest.score >= newest.threshold or not low < newest.mean < high or not line.slope:
         return trend
+    away = float(line.at(days[-1:] / DAYS_A_MONTH)[0][0]) - reference.columns[feature].mean
+    if line.slope * away < 0:
+        return trend
     ahead = np.arange(days[-1], days[-1] + HORIZON_MONTHS * DAYS_A_MONTH, STEP_DAYS)
     middle, half = line.at(ahead / DAYS_A_MONTH)
     sign, bound = (1.0, high) if line.slope > 0 else (-1.0, -low)
@@ -115,8 +120,9 @@ def find_trend(reference: Reference, windows: Sequence[Window], feature: str, si
 
     passes = first(middle)
     if passes is None:
-        return trend
-    return Trend(line.slope, line.slope_error, passes, first(middle + sign * half), first(middle - sign * half))
+        return Trend(line.slope, line.slope_error, bound=sign * bound)
+    ends = (first(middle + sign * half), first(middle - sign * half))
+    return Trend(line.slope, line.slope_error, passes, *ends, bound=sign * bound)
 
 
 def _middle(window: Window) -> float:

@@ -2,6 +2,8 @@
 
 from datetime import date
 
+import numpy as np
+
 from motorisk.domain.calendar import month_name
 from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.columns import Range
@@ -40,8 +42,8 @@ def describe(
             + _speed(feature, trend)
             + "."
         )
-        if trend is not None and trend.passes is not None:
-            told.append(_forecast(trend, by_month=by_month))
+        if trend is not None:
+            told += _forecast(feature, trend, moved, by_month=by_month)
     if figures.outliers:
         told.append(
             f"{figures.outliers:,} of {figures.rows:,} values lie outside {tolerated.lower:.4g} to "
@@ -71,17 +73,33 @@ def _verdict(
 
 
 def _speed(feature: str, trend: Trend | None) -> str:
-    if trend is None or abs(trend.per_month) < 2 * trend.error:
+    if trend is None or not _is_certain(trend):
         return ""
     way = "rising" if trend.per_month > 0 else "falling"
     return f", {way} by {_amount(feature, abs(trend.per_month))} each month"
 
 
-def _forecast(trend: Trend, *, by_month: bool) -> str:
-    assert trend.passes is not None  # noqa: S101  asked only then
-    told = f"At this rate it passes its bound in {_when(trend.passes, by_month=by_month)}"
+def _is_certain(trend: Trend) -> bool:
+    return abs(trend.per_month) >= 2 * trend.error
+
+
+def _forecast(feature: str, trend: Trend, moved: float, *, by_month: bool) -> list[str]:
+    """What will become of a drift, where that can be said."""
+    if trend.bound is None or not np.isfinite(trend.bound):
+        back = _is_certain(trend) and trend.per_month * moved < 0
+        return ["It is on its way back."] if back else []
+    bound = f"{_level(feature, trend.bound)}, from where on each {'month' if by_month else 'window'} by itself shows it"
+    if trend.passes is None:
+        return [f"At this rate it stays within {bound}, for five years."]
+    told = f"At this rate it passes {bound}, in {_when(trend.passes, by_month=by_month)}"
     if trend.earliest is None:
-        return f"{told}."
+        return [f"{told}."]
     earliest = _when(trend.earliest, by_month=by_month)
     latest = "perhaps never" if trend.latest is None else f"{_when(trend.latest, by_month=by_month)} at the latest"
-    return f"{told} ({earliest} at the earliest, {latest})."
+    return [f"{told} ({earliest} at the earliest, {latest})."]
+
+
+def _level(feature: str, value: float) -> str:
+    if FEATURES[feature].is_flag:
+        return f"{100 * value:.3g} %"
+    return f"{value:.3g} {FEATURES[feature].unit}"

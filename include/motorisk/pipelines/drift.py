@@ -13,12 +13,14 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.drift import FeatureDrift, drifts_of, evidently_report, save_report
 from motorisk.monitoring.reference import Reference
+from motorisk.monitoring.telling import Reading
 from motorisk.monitoring.verdict import follow
 from motorisk.monitoring.windows import Window
 from motorisk.pipelines.alarms import Alarm, Finding, raise_alarms
 from motorisk.pipelines.drift_months import Columns, Month, columns_of_months, comparable_months, months_since
 from motorisk.pipelines.drift_reference import keep_thresholds, prepared, snapshot_of
 from motorisk.pipelines.folders import drift_reports
+from motorisk.pipelines.reading import read_alarms, store_readings
 from motorisk.registry.versions import champion
 from motorisk.settings import Settings
 from motorisk.warehouse.tables import drift_metric, drift_run
@@ -30,7 +32,7 @@ CAUSE = "drift"
 class DriftRun:
     """What one night found; `month` is the first day of the newest month, which `rows` and `features` are about.
 
-    `windows` months have been followed since the reference.
+    `windows` months have been followed since the reference; `readings` are of the drifting features.
     """
 
     as_of: date
@@ -44,6 +46,7 @@ class DriftRun:
     report: Path
     windows: int = 1
     alarms: list[Alarm] = field(default_factory=list)
+    readings: dict[str, Reading] = field(default_factory=dict)
 
     @property
     def drifted(self) -> list[str]:
@@ -71,6 +74,8 @@ def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
     keep_thresholds(engine, model, reference)
     verdict = follow(reference, windows)[-1]
     features = drifts_of(reference, windows, verdict)
+    with engine.connect() as connection:
+        readings = read_alarms(connection, model, snapshot, months[-1], as_of, features)
     report = evidently_report(
         columns[-1], reference.columns, {name: drift.threshold for name, drift in features.items()}
     )
@@ -85,9 +90,11 @@ def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
         features=features,
         report=save_report(report, drift_reports(settings, as_of)),
         windows=len(windows),
+        readings=readings,
     )
     with engine.begin() as connection:
         _store(connection, run)
+        store_readings(connection, as_of, readings)
         return replace(run, alarms=raise_alarms(connection, as_of, CAUSE, _findings(connection, run)))
 
 
@@ -107,11 +114,15 @@ def _findings(connection: Connection, run: DriftRun) -> list[Finding]:
     steady = _steady_at_first(connection, run)
     for name in run.drifted:
         if name in steady:
-            found[f"of {name}"] = f"{name} drifts, which it did not when version {run.version} was new"
+            found[f"of {name}"] = f"{name} drifts, which it did not when version {run.version} was new{_short(run, name)}"
     return [
         Finding(run.version, f"{CAUSE} {where}", run.as_of, reason, outlives_version=True)
         for where, reason in found.items()
     ]
+
+
+def _short(run: DriftRun, feature: str) -> str:
+    return f" ({run.readings[feature].short})" if feature in run.readings else ""
 
 
 def _steady_at_first(connection: Connection, run: DriftRun) -> set[str]:

@@ -320,6 +320,18 @@ drift_metric = Table(
     schema="motorisk",
 )
 
+drift_reading = Table(
+    "drift_reading",
+    metadata,
+    Column("as_of", Date, primary_key=True),
+    Column("feature", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("says", Text, nullable=False),
+    Column("reading", JSONB, nullable=False),
+    schema="motorisk",
+)
+
 drift_threshold = Table(
     "drift_threshold",
     metadata,

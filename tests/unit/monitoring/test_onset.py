@@ -1,5 +1,6 @@
 """Since when, how fast, and when a bound is passed."""
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 
 from motorisk.domain.calendar import add_months, months_between
+from motorisk.monitoring.columns import Range
 from motorisk.monitoring.drift import drifts_of
-from motorisk.monitoring.onset import bounds_of_mean, find_onset, find_trend
+from motorisk.monitoring.onset import Trend, bounds_of_mean, find_onset, find_trend
 from motorisk.monitoring.reference import Reference
 from motorisk.monitoring.scores import score
 from motorisk.monitoring.verdict import follow
-from motorisk.monitoring.windows import Window
+from motorisk.monitoring.windows import FeatureFigures, Window
+from motorisk.monitoring.wording import describe
 from motorisk.simulation.portfolio import draw_features
 
 Windows = Callable[..., list[Window]]
@@ -101,7 +104,28 @@ def test_sentences_tell_what_a_cell_means(reference: Reference, windows: Windows
     assert late["power"].startswith("power is as in the reference (score 0.0")
     early = _says(reference, windows(reference, range(1, 13)))
     assert "no single window shows it, all together do" in early["age"]
-    assert "At this rate it passes its bound in 20" in early["age"]
+    assert re.search(r"At this rate it passes 3\d\.\d years, from where on each month by itself shows it, in 20", early["age"])
+
+
+def test_forecasts_speak_of_bounds_that_lie_ahead(reference: Reference, windows: Windows) -> None:
+    late = _says(reference, windows(reference, range(1, 25)))
+    assert "At this rate" not in late["miles"], "it has passed its bound long ago"
+    back = _says(reference, windows(reference, [*range(1, 15), 12, 10, 8, 6, 4]))
+    assert "At this rate" not in back["emergency_braking"]
+
+
+def test_sentences_tell_a_drift_that_goes_back_and_one_that_is_slow() -> None:
+    figures = FeatureFigures(0.1, 0.12, 1500, 0, False, 0, 48.0, (0.0,))
+
+    def said(trend: Trend) -> str:
+        known = {"reference_mean": 50.0, "tolerated": Range(0.0, 200.0), "drifted": True}
+        return describe("miles", figures, **known, trend=trend)
+
+    assert "It is on its way back." in said(Trend(per_month=0.5, error=0.1))
+    assert "way back" not in said(Trend(per_month=0.5, error=0.4))
+    assert "stays within 45 thousand miles a year, from where on" in said(Trend(-0.01, 0.1, bound=45.0))
+    dated = Trend(-0.5, 0.1, _month(6), _month(4), None, bound=45.0)
+    assert "by itself shows it, in 2023-07 (2023-05 at the earliest, perhaps never)." in said(dated)
 
 
 def test_sentences_tell_outliers_and_missing_values(reference: Reference) -> None:

@@ -1,0 +1,1 @@
+DROP TABLE motorisk.drift_reading;
