@@ -1,14 +1,15 @@
 """Three years of quotes in a minute, watched by the monitor: `python -m bench.replay`.
 
-Starts its own PostgreSQL with a champion that was trained on the world's first month, and gunicorn on a free port, in a
-temporary folder. Then the 36 months after it, 1,500 policies each, go to `/predict/mock` on keep-alive connections, each
-month answered before the next begins: once with nobody watching, and once with `motorisk monitor` beside it, windows of
-1,500. The table tells how long that takes until the last window is measured, when each feature is alarmed, and what
-requests notice of a window that closes. Some two minutes, on a machine that does nothing else.
+Starts its own PostgreSQL with a champion that was trained on the world's first month, and gunicorn on a free port, in
+a temporary folder. Then the 36 months after it, 1,500 policies each, go to `/predict/mock` on keep-alive connections,
+each month answered before the next begins: once with nobody watching, and once with `motorisk monitor` beside it,
+windows of 1,500. The table tells how long that takes until the last window is measured, when each feature is alarmed,
+and what requests notice of a window that closes. Some two minutes, on a machine that does nothing else.
 """
 
 import argparse
 import asyncio
+import itertools
 import signal
 import subprocess
 import sys
@@ -185,7 +186,7 @@ def show(engine: Engine, months: int, alone: Sent, watched: Sent, until_measured
         table.add_row(name, _alarmed(drifted[name]), f"by month {month}, staying")
     for name in NEVER:
         table.add_row(name, _alarmed(drifted[name]), "never")
-    changes = sum(one != other for one, other in zip(dataset, dataset[1:], strict=False))
+    changes = sum(one != other for one, other in itertools.pairwise(dataset))
     table.add_row("changes of the dataset flag", str(changes), "at most 1")
     near = watched.near(written)
     table.add_row("requests, nobody watching", _figures(alone.took), "")

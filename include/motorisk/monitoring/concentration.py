@@ -37,8 +37,8 @@ class Segment:
     """Policies that moved more than the others.
 
     `where` tells which; `share` is theirs among the newest policies, `share_of_shift` their part of the movement (more
-    than one where others move against it); `shift` is the movement of their mean in the feature's unit, `elsewhere` that
-    of all others.
+    than one where others move against it); `shift` is the movement of their mean in the feature's unit, `elsewhere`
+    that of all others.
     """
 
     where: str
@@ -73,9 +73,7 @@ def segments_of(
     cells = list(_cells(feature, reference, current))
     surely = float(norm.isf(CHANCE / (2 * max(len(cells), 1))))
     found = [
-        (cell, segment)
-        for cell in cells
-        if (segment := _standing_out(cell, before, now, whole, surely)) is not None
+        (cell, segment) for cell in cells if (segment := _standing_out(cell, before, now, whole, surely)) is not None
     ]
     named: list[tuple[_Cell, Segment]] = []
     while len(named) < MOST:

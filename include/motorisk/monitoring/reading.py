@@ -26,6 +26,7 @@ from motorisk.domain.calendar import month_name
 from motorisk.monitoring.concentration import Segment
 from motorisk.monitoring.effect import Effect
 from motorisk.monitoring.realised import Performance, Realised
+from motorisk.monitoring.wording import percent
 
 MATTERS = 0.05
 """A feature with a smaller share in the variance of the expected risk has little weight."""
@@ -101,8 +102,8 @@ def interpret(found: Findings) -> Meaning:
     if found.outside >= UNSEEN:
         return Meaning(
             Action.FALL_BACK,
-            f"{100 * found.outside:.0f} % of the newest policies have values of {name} that version {found.version} has never "
-            "seen.",
+            f"{percent(found.outside)} of the newest policies have values of {name} that version {found.version} has "
+            "never seen.",
             "The rules answer for them: leave it so, or price them by hand, until outcomes of such policies are known, "
             "and train then.",
         )
@@ -143,11 +144,12 @@ def _kept(found: Findings) -> Meaning:
 
 def _broken(found: Findings) -> Meaning:
     cause = _cause(found)
-    if found.realised.rules_do_better:
+    accuracy, rules_accuracy = found.realised.accuracy, found.realised.rules_accuracy
+    if accuracy is not None and rules_accuracy is not None and rules_accuracy > accuracy:
         return Meaning(
             Action.FALL_BACK,
             f"{cause} The underwriters' rules alone would have been right more often "
-            f"({_percent(found.realised.rules_accuracy)} against {_percent(found.realised.accuracy)}).",
+            f"({percent(rules_accuracy)} against {percent(accuracy)}).",
             "Go back to an earlier version (`motorisk rollback`) or let the rules answer, and train.",
         )
     if found.repeated:
@@ -178,7 +180,3 @@ def _cause(found: Findings) -> str:
     if found.matters:
         return f"{found.feature} has weight and prices do not follow its drift, while {worse}."
     return f"{found.feature} is hardly the reason, it moves no prices, but {worse}."
-
-
-def _percent(share: float | None) -> str:
-    return "?" if share is None else f"{100 * share:.0f} %"

@@ -1,4 +1,4 @@
-"""What came true of policies since a feature drifts: is the version right about them, and if not, in which way?
+"""What came true of policies since a feature drifts: whether the version is right about them, and if not, in what way.
 
 Whether a version keeps its promise is decided by the evidence of `promise.py`, here on the outcomes of policies that
 began after the drift did. The other figures tell which remedy would help. A *straight line* through observed against
@@ -52,10 +52,10 @@ class Performance(StrEnum):
 class Realised:
     """Of so many `outcomes`; what is not known is None.
 
-    `e_value` is the evidence against the version, `bias` the mean error (observed less expected risk index), `width` the
-    errors' root mean square in stated spreads, `width_recalibrated` the same after a straight line. `accuracy` is what
-    customers got, `rules_accuracy` what the rules alone would have given. `actual_to_expected` is with the feature as
-    among the newest policies, `actual_to_expected_before` with the feature as in the reference. `known_from` is when
+    `e_value` is the evidence against the version, `bias` the mean error (observed less expected risk index), `width`
+    the errors' root mean square in stated spreads, `width_recalibrated` the same after a straight line. `accuracy` is
+    what customers got, `rules_accuracy` what the rules alone would have given. `actual_to_expected` is with the feature
+    as among the newest policies, `actual_to_expected_before` with the feature as in the reference. `known_from` is when
     outcomes may be expected, where there are too few.
     """
 
@@ -75,11 +75,6 @@ class Realised:
     def recalibration_suffices(self) -> bool:
         """Whether a straight line would make the errors as wide as stated."""
         return self.width_recalibrated is not None and self.width_recalibrated <= AS_WIDE
-
-    @property
-    def rules_do_better(self) -> bool:
-        """Whether the underwriters' rules are right more often than the version."""
-        return self.accuracy is not None and self.rules_accuracy is not None and self.rules_accuracy > self.accuracy
 
 
 @dataclass(frozen=True, slots=True)

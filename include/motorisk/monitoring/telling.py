@@ -12,6 +12,7 @@ from motorisk.monitoring.concentration import Segment
 from motorisk.monitoring.effect import Estimate
 from motorisk.monitoring.reading import Action, Findings, interpret
 from motorisk.monitoring.realised import Realised
+from motorisk.monitoring.wording import percent
 
 DIGITS = 3
 """Significant digits of euros: the interval makes any more of them noise."""
@@ -31,10 +32,10 @@ class Portfolio:
 class Reading:
     """What is known of one alarm.
 
-    `premium_a_year` is what the portfolio pays net because the feature is as it is and not as in the reference, in euros
-    a year; `premium_share` the same as a share; `gap_a_year` the premium that the portfolio would deserve by the outcomes
-    of its like, less what it pays (None where too few are known). `risk` is on the risk index, `classes` are shares of
-    the policies. `says` tells all of it.
+    `premium_a_year` is what the portfolio pays net because the feature is as it is and not as in the reference, in
+    euros a year; `premium_share` the same as a share; `gap_a_year` the premium that the portfolio would deserve by the
+    outcomes of its like, less what it pays (None where too few are known). `risk` is on the risk index, `classes` are
+    shares of the policies. `says` tells all of it.
     """
 
     feature: str
@@ -84,8 +85,7 @@ def told(found: Findings, portfolio: Portfolio, net: float) -> Reading:
         meaning.means,
         f"To do: {meaning.todo}",
         _money(found, portfolio, euros),
-        f"{found.feature} makes {100 * found.importance:.0f} % of the differences in expected risk, rank {found.rank} of "
-        f"{len(FEATURES)}.",
+        _weight(found),
         _outcomes(found),
         _where(found),
     ]
@@ -111,6 +111,11 @@ def told(found: Findings, portfolio: Portfolio, net: float) -> Reading:
         segments=found.segments,
         says=" ".join(part for part in parts if part),
     )
+
+
+def _weight(found: Findings) -> str:
+    share = percent(found.importance)
+    return f"{found.feature} makes {share} of the differences in expected risk, rank {found.rank} of {len(FEATURES)}."
 
 
 def _money(found: Findings, portfolio: Portfolio, euros: Estimate) -> str:
@@ -147,10 +152,9 @@ def _where(found: Findings) -> str:
 
 
 def _segment(feature: str, segment: Segment) -> str:
-    return (
-        f"{segment.where} ({100 * segment.share:.0f} % of the policies, {100 * segment.share_of_shift:.0f} % of the movement: "
-        f"{_moved(feature, segment.shift)} there, {_moved(feature, segment.elsewhere)} elsewhere)"
-    )
+    size = f"{percent(segment.share)} of the policies, {percent(segment.share_of_shift)} of the movement"
+    there, elsewhere = (_moved(feature, shift) for shift in (segment.shift, segment.elsewhere))
+    return f"{segment.where} ({size}: {there} there, {elsewhere} elsewhere)"
 
 
 def _moved(feature: str, value: float) -> str:

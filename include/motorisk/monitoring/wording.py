@@ -11,6 +11,11 @@ from motorisk.monitoring.onset import Onset, Trend
 from motorisk.monitoring.windows import FeatureFigures
 
 
+def percent(share: float) -> str:
+    """A share of one as a whole percentage."""
+    return f"{100 * share:.0f} %"
+
+
 def _when(day: date, *, by_month: bool) -> str:
     return month_name(day) if by_month else day.isoformat()
 

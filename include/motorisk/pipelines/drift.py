@@ -114,7 +114,9 @@ def _findings(connection: Connection, run: DriftRun) -> list[Finding]:
     steady = _steady_at_first(connection, run)
     for name in run.drifted:
         if name in steady:
-            found[f"of {name}"] = f"{name} drifts, which it did not when version {run.version} was new{_short(run, name)}"
+            found[f"of {name}"] = (
+                f"{name} drifts, which it did not when version {run.version} was new{_short(run, name)}"
+            )
     return [
         Finding(run.version, f"{CAUSE} {where}", run.as_of, reason, outlives_version=True)
         for where, reason in found.items()

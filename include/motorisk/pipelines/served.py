@@ -66,9 +66,7 @@ class ServedPolicies:
         return type(self)(self.effective_dates[rows], features, self.risk[rows], self.known_on[rows])
 
 
-def read_served(
-    connection: Connection, as_of: date, *, since: date = date.min, every: int = 1
-) -> ServedPolicies:
+def read_served(connection: Connection, as_of: date, *, since: date = date.min, every: int = 1) -> ServedPolicies:
     """The policies written from `since` to `as_of`, with the outcomes known then; one in so many, if not every one."""
     content = io.BytesIO()
     copy_out(connection, _QUERY, {"as_of": as_of, "since": since, "every": every}, content)

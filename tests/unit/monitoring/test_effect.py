@@ -69,9 +69,7 @@ def test_a_flag_put_back_changes_sides_by_the_difference_of_the_shares(true_plan
 
 
 @pytest.mark.parametrize("feature", ["miles", "emergency_braking"])
-def test_intervals_cover_what_it_does_to_a_large_portfolio(
-    true_plan: RatingPlan, tariff: Tariff, feature: str
-) -> None:
+def test_intervals_cover_what_it_does_to_a_large_portfolio(true_plan: RatingPlan, tariff: Tariff, feature: str) -> None:
     large = _world(20, 200_000, 3)
     before = _world(0, 200_000, 4)[feature]
     truth = effect_of(feature, true_plan, tariff, large, _dates(200_000), before, draws=2).net.value
@@ -84,9 +82,7 @@ def test_intervals_cover_what_it_does_to_a_large_portfolio(
     assert sum(covered) >= 20  # 24 expected
 
 
-def test_the_same_values_have_no_effect_and_the_same_night_says_the_same(
-    true_plan: RatingPlan, tariff: Tariff
-) -> None:
+def test_the_same_values_have_no_effect_and_the_same_night_says_the_same(true_plan: RatingPlan, tariff: Tariff) -> None:
     now = _world(0, 500, 5)
     first, second = (
         effect_of("age", true_plan, tariff, now, _dates(500), np.sort(now["age"]), draws=50) for _ in range(2)

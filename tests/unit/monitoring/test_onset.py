@@ -104,7 +104,9 @@ def test_sentences_tell_what_a_cell_means(reference: Reference, windows: Windows
     assert late["power"].startswith("power is as in the reference (score 0.0")
     early = _says(reference, windows(reference, range(1, 13)))
     assert "no single window shows it, all together do" in early["age"]
-    assert re.search(r"At this rate it passes 3\d\.\d years, from where on each month by itself shows it, in 20", early["age"])
+    assert re.search(
+        r"At this rate it passes 3\d\.\d years, from where on each month by itself shows it, in 20", early["age"]
+    )
 
 
 def test_forecasts_speak_of_bounds_that_lie_ahead(reference: Reference, windows: Windows) -> None:

@@ -121,8 +121,8 @@ def test_the_gap_to_what_outcomes_deserve_is_told() -> None:
     assert reading.gap_a_year is not None
     assert reading.gap_a_year.value == pytest.approx(0.05 * 600 * 16_898)
     assert (
-        "The 5,000 known outcomes of policies since 2023-08 deserve 1.05 of what the version charges (1.02 to 1.08) with "
-        "the values of miles that come now, and 1.01 with those of the reference." in reading.says
+        "The 5,000 known outcomes of policies since 2023-08 deserve 1.05 of what the version charges (1.02 to 1.08) "
+        "with the values of miles that come now, and 1.01 with those of the reference." in reading.says
     )
     assert told(_findings(), PORTFOLIO, 600.0).gap_a_year is None
 
@@ -131,8 +131,8 @@ def test_segments_are_told_in_the_units_of_the_feature() -> None:
     segment = Segment("age below 27 years and with emergency_braking", 0.12, 0.6, -8.1, -1.0)
     says = told(_findings(segments=(segment,)), PORTFOLIO, 640.0).says
     assert (
-        "It concentrates in age below 27 years and with emergency_braking (12 % of the policies, 60 % of the movement: -8.1 "
-        "thousand miles a year there, -1 thousand miles a year elsewhere)." in says
+        "It concentrates in age below 27 years and with emergency_braking (12 % of the policies, 60 % of the movement: "
+        "-8.1 thousand miles a year there, -1 thousand miles a year elsewhere)." in says
     )
     flag = Segment("power above 160 kW", 0.3, 0.9, 0.25, 0.01)
     says = told(_findings(feature="training", segments=(flag,)), PORTFOLIO, 640.0).says
