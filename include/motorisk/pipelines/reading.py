@@ -121,7 +121,7 @@ def _night(connection: Connection, model: ModelVersion, snapshot: Snapshot, mont
             risk=snapshot.risk[rows],
             known_on=np.full(known, np.datetime64(model.as_of, "D")),
         ),
-        broke_before=_broke_before(connection, model),
+        broke_before=_broke_before(connection, model, as_of),
     )
 
 
@@ -129,13 +129,15 @@ def _every(rows: int, wanted: int) -> int:
     return math.ceil(rows / wanted) or 1
 
 
-def _broke_before(connection: Connection, model: ModelVersion) -> bool:
-    """Whether the champion's predecessor had broken its promise when the champion was trained: it knew, and learned."""
+def _broke_before(connection: Connection, model: ModelVersion, as_of: date) -> bool:
+    """Whether the champion's predecessor had broken its promise, as known on a date, when the champion was trained."""
     before = [version.version for version in ever_approved(connection) if version.as_of < model.as_of][-1:]
     return bool(
         connection.scalar(
             select(func.count()).where(
-                alarm.c.cause == BROKEN_PROMISE, alarm.c.version.in_(before), alarm.c.as_of <= model.as_of
+                alarm.c.cause == BROKEN_PROMISE,
+                alarm.c.version.in_(before),
+                alarm.c.as_of <= min(as_of, model.as_of),
             )
         )
     )
