@@ -41,6 +41,7 @@ class DeferringWorker(BoundedWorker):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._ready: deque[Exchange] = deque()
+        self._is_sending_due = False
 
     def enqueue_req(self, conn: Any) -> None:
         """Have a thread serve the next request of a connection."""
@@ -119,13 +120,14 @@ class DeferringWorker(BoundedWorker):
     # --- answers that come later ----------------------------------------------------------------------------------
 
     def _become_ready(self, exchange: Exchange) -> None:
-        is_first = not self._ready
         self._ready.append(exchange)
-        if is_first:  # those that follow go with it
+        if not self._is_sending_due:  # else it goes with those before
+            self._is_sending_due = True
             self.method_queue.defer(self._send_ready)
 
     def _send_ready(self) -> None:
         """In the main thread, which must not wait for a client who does not read."""
+        self._is_sending_due = False  # first: what becomes ready from now on may be too late for the loop
         while self._ready:
             exchange = self._ready.popleft()
             if _takes_an_answer(exchange.connection.sock):
