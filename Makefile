@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test lint format lock install install-demo install-test clean
+.PHONY: help demo test lint audit audit-advisories format lock install install-demo install-test clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,15 @@ lint: $(VENV)/test-installed  ## Formatting, style, types and the direction of i
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: $(VENV)/test-installed  ## Dependencies: still there, whole, maintained, of known licences; the bill of materials
+	@$(BIN)/python scripts/audit_dependencies.py
+	@mkdir -p dist
+	@$(BIN)/pip-licenses --python $(BIN)/python --format=csv --output-file=dist/licences.csv
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.cdx.json $(BIN)/python
+
+audit-advisories: $(VENV)/test-installed  ## Known vulnerabilities, asked of the Python advisory database (needs the internet)
+	@for file in requirements/*.txt; do $(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement $$file || exit 1; done
 
 format: $(VENV)/test-installed  ## Put the code into its format
 	@$(BIN)/ruff check --fix
