@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test lint audit audit-advisories format lock install install-demo install-test clean
+.PHONY: help demo test coverage lint audit audit-advisories format lock install install-demo install-test clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,6 +18,13 @@ demo: $(VENV)/demo-installed  ## The whole platform on this machine, one night r
 test: $(VENV)/test-installed  ## All tests, against real Postgres, Airflow and gunicorn
 	@scripts/install-system-parts.sh
 	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGUMENTS)
+
+coverage: $(VENV)/test-installed  ## All tests again, and which branches of the library they never took (at least 90 % are)
+	@scripts/install-system-parts.sh
+	@rm -rf test-results/coverage && mkdir -p test-results/coverage
+	@$(BIN)/python -m coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report --fail-under 90
 
 lint: $(VENV)/test-installed  ## Formatting, style, types and the direction of imports
 	@$(BIN)/ruff check
