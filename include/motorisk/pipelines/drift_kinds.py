@@ -142,10 +142,15 @@ def _scores(
     tariff = next(found for found in tariffs(connection) if found.name == run.tariff)
     foretold = predictions(load_plan(connection, model.version), tariff, snapshot)
     reference = prepared_from(connection, settings, model, foretold)
-    source = Source(_SCORES, {name: _PREDICTIONS[name] for name in PREDICTIONS}, {"as_of": as_of})
+    source = source_of_scores(as_of)
     return Compared(
         Kind.SCORES, model, run.rows, reference, len(snapshot), _columns(connection, reference, source, run.rows)
     )
+
+
+def source_of_scores(as_of: date) -> Source:
+    """The scores of a day, as `PREDICTIONS`."""
+    return Source(_SCORES, {name: _PREDICTIONS[name] for name in PREDICTIONS}, {"as_of": as_of})
 
 
 def _columns(connection: Connection, reference: Reference, source: Source, rows: int) -> Columns:
