@@ -40,7 +40,9 @@ def _reports(kind: Kind) -> list[Any]:
 
     def drawn(shift: float) -> dict[str, Any]:
         return {
-            name: (random.random(ROWS) < 0.3 + shift).astype(float) if MEASURES[name].is_flag else random.normal(shift, 1, ROWS)
+            name: (random.random(ROWS) < 0.3 + shift).astype(float)
+            if MEASURES[name].is_flag
+            else random.normal(shift, 1, ROWS)
             for name in MEASURES_OF[kind]
         }
 
@@ -59,7 +61,10 @@ def _fill(workspace: Workspace, nights: int) -> list[float]:
     for number in range(nights):
         as_of = LAST - timedelta(days=nights - 1 - number)
         for kind in Kind:
-            says = [f"{name} is as in the reference (score 0.031, chance alone stays below 0.087)." for name in MEASURES_OF[kind]]
+            says = [
+                f"{name} is as in the reference (score 0.031, chance alone stays below 0.087)."
+                for name in MEASURES_OF[kind]
+            ]
             start = time.monotonic()
             workspace.keep(Night(kind, as_of, 1, ROWS, [], says), reports[kind][number % REPORTS])
             seconds.append(time.monotonic() - start)
@@ -84,7 +89,12 @@ def _ask(url: str, nights: int) -> None:
         seconds, size = _timed(client, "GET", path)
         print(f"{what}: {seconds:.2f} s, {size / 1000:,.0f} kB")
     for panel in dashboard(Kind.POLICIES, project)["panels"]:
-        asked = {"series_filter": [{key: value[key] for key in ("tags", "metadata", "metric", "metric_labels")} for value in panel["values"]]}
+        asked = {
+            "series_filter": [
+                {key: value[key] for key in ("tags", "metadata", "metric", "metric_labels")}
+                for value in panel["values"]
+            ]
+        }
         seconds, size = _timed(client, "POST", f"/api/v2/snapshots/{project}/data_series_batch", json=asked)
         print(f"panel {panel['title']!r} over {nights:,} nights: {seconds:.2f} s, {size / 1000:,.0f} kB")
 
@@ -98,7 +108,10 @@ def main() -> None:
         place = Path(name) / "evidently"
         seconds = _fill(Workspace(str(place)), nights)
         print(f"keeping a snapshot: median {np.median(seconds) * 1000:.0f} ms, longest {max(seconds) * 1000:.0f} ms")
-        sizes = {kind: sorted(path.stat().st_size for path in place.glob(f"{project_id(kind)}/snapshots/*.json")) for kind in Kind}
+        sizes = {
+            kind: sorted(path.stat().st_size for path in place.glob(f"{project_id(kind)}/snapshots/*.json"))
+            for kind in Kind
+        }
         for kind, found in sizes.items():
             print(f"{kind.value}: {found[-1] / 1000:.0f} kB a night, {found[0] / 1000:.0f} kB without its drawings")
         print(f"{nights:,} nights of {len(sizes)} kinds: {sum(map(sum, sizes.values())) / 1e6:.0f} MB")
@@ -108,7 +121,9 @@ def main() -> None:
         own = {"MOTORISK_HOME": name, "MOTORISK_DRIFT_UI_PORT": str(port)}
         start = time.monotonic()
         command = [sys.executable, "-m", "motorisk", "drift-ui"]
-        process = subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, env={**os.environ, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             while process.poll() is None:
                 with suppress(httpx.TransportError):

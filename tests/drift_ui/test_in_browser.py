@@ -137,7 +137,9 @@ def _files(folder: Path) -> dict[Path, bytes]:
 
 
 def _series(url: str) -> Any:
-    asked = {"series_filter": [{"tags": [], "metadata": {}, "metric": "evidently:metric_v2:RowCount", "metric_labels": {}}]}
+    asked = {
+        "series_filter": [{"tags": [], "metadata": {}, "metric": "evidently:metric_v2:RowCount", "metric_labels": {}}]
+    }
     answer = httpx.post(f"{url}/api/v2/snapshots/{PROJECT}/data_series_batch", json=asked, timeout=30)
     assert answer.is_success, answer.text
     (series,) = answer.json()["series"]

@@ -98,9 +98,7 @@ def test_scores_are_compared_with_what_was_said_of_the_reference(championed: Eng
     assert sum(said[name].mean() for name in ("low_risk", "medium_risk", "high_risk")) == pytest.approx(1)
 
 
-def test_what_is_said_of_the_reference_is_what_its_policies_were_scored(
-    championed: Engine, settings: Settings
-) -> None:
+def test_what_is_said_of_the_reference_is_what_its_policies_were_scored(championed: Engine, settings: Settings) -> None:
     """The same numbers as in the table of scores, policy by policy: the reference is priced as the portfolio is."""
     day = date(2023, 1, 31)
     score_portfolio(championed, day)
@@ -137,7 +135,9 @@ def test_kinds_are_stored_beside_each_other_and_replaced(championed: Engine, set
     }
     names = [one.name for one in fields(FeatureDrift)]
     for kind, features in {"policies": run.features, **{k.value: v.features for k, v in run.kinds.items()}}.items():
-        stored = {row.feature: FeatureDrift(*(getattr(row, name) for name in names)) for row in metrics if row.kind == kind}
+        stored = {
+            row.feature: FeatureDrift(*(getattr(row, name) for name in names)) for row in metrics if row.kind == kind
+        }
         assert stored == features
     assert all(Path(row.report).exists() for row in runs.values())
 

@@ -76,7 +76,8 @@ def score(
 def drift(
     as_of: AsOfOption,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write the day's kept report as a page; measure nothing.")
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the day's kept report as a page; measure nothing."),
     ] = None,
     kind: Annotated[Kind, typer.Option("--kind", help="Which of the day's reports to write.")] = Kind.POLICIES,
     json: JsonOption = False,

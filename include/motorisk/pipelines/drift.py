@@ -21,7 +21,7 @@ from motorisk.monitoring.windows import Window
 from motorisk.monitoring.workspace import Night, Workspace
 from motorisk.pipelines.alarms import Alarm, Finding, raise_alarms
 from motorisk.pipelines.drift_cells import Columns
-from motorisk.pipelines.drift_kinds import Compared, KindDrift, compare_kinds, judge
+from motorisk.pipelines.drift_kinds import KindDrift, compare_kinds, judge
 from motorisk.pipelines.drift_months import Month, columns_of_months, comparable_months, months_since
 from motorisk.pipelines.drift_reference import keep_thresholds, prepared, snapshot_of
 from motorisk.pipelines.folders import drift_workspace
@@ -156,9 +156,7 @@ def _steady_at_first(connection: Connection, run: DriftRun) -> set[str]:
     """Features that did not drift when the version was first measured; none on that night itself."""
     first = (
         select(func.min(drift_run.c.as_of))
-        .where(
-            drift_run.c.kind == Kind.POLICIES, drift_run.c.version == run.version, drift_run.c.as_of < run.as_of
-        )
+        .where(drift_run.c.kind == Kind.POLICIES, drift_run.c.version == run.version, drift_run.c.as_of < run.as_of)
         .scalar_subquery()
     )
     rows = select(drift_metric.c.feature).where(
@@ -194,7 +192,10 @@ def _store_kind(
     )
     connection.execute(
         insert(drift_metric),
-        [{"as_of": as_of, "kind": kind, "feature": name, **figures_of(drift)} for name, drift in found.features.items()],
+        [
+            {"as_of": as_of, "kind": kind, "feature": name, **figures_of(drift)}
+            for name, drift in found.features.items()
+        ],
     )
 
 

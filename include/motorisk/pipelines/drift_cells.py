@@ -27,6 +27,7 @@ _CELLS = sql.SQL(
     GROUP BY 1
     """
 )
+_ONE = sql.SQL("1")
 _COUNTS = sql.SQL("SELECT {period}, count(*), {counts} FROM {source} GROUP BY 1")
 _VALUES = sql.SQL("SELECT {values} FROM {source}")
 
@@ -41,7 +42,7 @@ class Source:
     rows: sql.Composable
     values: Mapping[str, sql.Composable]
     parameters: Mapping[str, object]
-    period: sql.Composable = sql.SQL("1")
+    period: sql.Composable = _ONE
 
 
 def exact_columns(connection: Connection, reference: Reference, source: Source) -> Columns:

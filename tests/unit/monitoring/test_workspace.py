@@ -28,7 +28,7 @@ def report() -> Report:
     def of_month(month: int) -> Any:
         values = draw_features(np.random.default_rng([3, month]), month, 1500)
         columns = {name: reference.column(name, values[name]) for name in FEATURES}
-        return evidently_report(columns, reference.columns, {name: 0.05 + month / 100 for name in FEATURES})
+        return evidently_report(columns, reference.columns, dict.fromkeys(FEATURES, 0.05 + month / 100))
 
     return of_month
 
@@ -81,7 +81,10 @@ def test_lines_go_on_though_thresholds_change(workspace: Workspace, report: Repo
     """Evidently draws a line for each set of parameters."""
     contents = [_content(workspace.keep(_night(NIGHT + timedelta(days=n)), report(n))) for n in (1, 2)]
     locations = [
-        sorted(json.dumps(result["metric_value_location"]["metric"]["params"]) for result in content["metric_results"].values())
+        sorted(
+            json.dumps(result["metric_value_location"]["metric"]["params"])
+            for result in content["metric_results"].values()
+        )
         for content in contents
     ]
     assert locations[0] == locations[1]
