@@ -1,8 +1,8 @@
 """Drift gauges, from the latest measurements in the database: the newest window of quotes and the newest night.
 
 The workshop's names go on working in its dashboards: they tell of the window or of the night's policies, whichever was
-measured last. Those that start with `motorisk_` tell all, labelled by `kind` (`quotes`, `policies`, `scores`) and `window` (the quotes of a full window; of
-a night: `month` for its policies, `day` for the day's quotes and scores).
+measured last. Those that start with `motorisk_` tell all, labelled by `kind` (`quotes`, `policies`, `scores`) and
+`window` (the quotes of a full window; of a night: `month` for its policies, `day` for the day's quotes and scores).
 There are none before something was measured.
 """
 

@@ -1,7 +1,8 @@
 """Drift: the months of policies since the champion's reference, the newest above all, against that reference.
 
 Every night measures all of these months again. So what it says follows from the policies known on its date, and
-neither from nights that ran or failed before nor from champions that have come and gone. The quotes and the scores of the day are compared too (`pipelines/drift_kinds.py`).
+neither from nights that ran or failed before nor from champions that have come and gone.
+The quotes and the scores of the day are compared too (`pipelines/drift_kinds.py`).
 """
 
 from dataclasses import dataclass, field, fields, replace
