@@ -109,7 +109,7 @@ def realised(
     observed = risk_classes(outcomes.risk, plan.class_bounds)
     factors = np.array([float(tariff.factors[name]) for name in RISK_CLASSES])
     deserved = float(tariff.base_premium) * factors[observed]
-    charged = premiums(tariff, assessed.probabilities).net * float(CENT)
+    charged = np.multiply(premiums(tariff, assessed.probabilities).net, float(CENT), dtype=np.float64)
     values = outcomes.features[feature]
 
     recent = np.zeros(len(outcomes), dtype=np.bool_)

@@ -5,8 +5,8 @@ from datetime import date
 import numpy as np
 
 from motorisk.domain.calendar import month_name
-from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.columns import Range
+from motorisk.monitoring.measures import MEASURES
 from motorisk.monitoring.onset import Onset, Trend
 from motorisk.monitoring.windows import FeatureFigures
 
@@ -21,9 +21,9 @@ def _when(day: date, *, by_month: bool) -> str:
 
 
 def _amount(feature: str, value: float) -> str:
-    if FEATURES[feature].is_flag:
+    if MEASURES[feature].is_flag:
         return f"{100 * value:.2g} percentage points"
-    return f"{value:.3g} {FEATURES[feature].unit}"
+    return f"{value:.3g} {MEASURES[feature].unit}"
 
 
 def describe(
@@ -52,7 +52,7 @@ def describe(
     if figures.outliers:
         told.append(
             f"{figures.outliers:,} of {figures.rows:,} values lie outside {tolerated.lower:.4g} to "
-            f"{tolerated.upper:.4g} {FEATURES[feature].unit}: outliers, counted as if they lay at the nearer end."
+            f"{tolerated.upper:.4g} {MEASURES[feature].unit}: outliers, counted as if they lay at the nearer end."
         )
     if figures.missing:
         more = ", more than chance explains" if figures.more_missing else ""
@@ -105,6 +105,6 @@ def _forecast(feature: str, trend: Trend, moved: float, *, by_month: bool) -> li
 
 
 def _level(feature: str, value: float) -> str:
-    if FEATURES[feature].is_flag:
+    if MEASURES[feature].is_flag:
         return f"{100 * value:.3g} %"
-    return f"{value:.3g} {FEATURES[feature].unit}"
+    return f"{value:.3g} {MEASURES[feature].unit}"

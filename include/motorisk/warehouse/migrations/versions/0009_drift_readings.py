@@ -1,13 +1,13 @@
 """Readings of drift alarms: what each means, what to do, and what it costs.
 
 Revision ID: 0009
-Revises: 0007
+Revises: 0008
 """
 
 from motorisk.warehouse.migrate import run_script
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
