@@ -142,7 +142,7 @@ def importances(plan: RatingPlan, features: Columns, dates: Dates) -> dict[str, 
     contributions = estimate(plan, features, dates).contributions
     total = np.sum(list(contributions.values()), axis=0)
     spread = float(total.var())
-    if not spread:
+    if np.sqrt(spread) <= 1e-9 * (1 + float(np.abs(total).max())):  # policies all alike: what varies is rounding
         return dict.fromkeys(contributions, 0.0)
     away = total - total.mean()
     return {name: float(np.mean(values * away)) / spread for name, values in contributions.items()}

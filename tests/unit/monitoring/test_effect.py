@@ -105,7 +105,7 @@ def test_importances_share_out_the_variance(true_plan: RatingPlan) -> None:
     features = _world(0, 20_000, 7)
     found = importances(true_plan, features, _dates(20_000))
     assert sum(found.values()) == pytest.approx(1)
-    assert max(found, key=lambda name: found[name]) == "age"
+    assert max(found, key=lambda name: found[name]) == "training"
     risk = priced_risk(true_plan, features)
     spreads = {"training": 16 * 0.16, "braking_distance": 1.0, "emergency_braking": 0.24}
     for name, variance in spreads.items():
