@@ -16,6 +16,8 @@ from motorisk.monitoring.wording import percent
 
 DIGITS = 3
 """Significant digits of euros: the interval makes any more of them noise."""
+MOST_EVIDENCE = 1e12
+"""Stored evidence ends here: a year of a broken promise multiplies it past what JSON can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Reading:
         content = asdict(self)
         known_from = self.realised.known_from
         content["realised"]["known_from"] = None if known_from is None else known_from.isoformat()
+        e_value = self.realised.e_value
+        content["realised"]["e_value"] = None if e_value is None else min(e_value, MOST_EVIDENCE)
         return content
 
 
