@@ -26,7 +26,8 @@ _QUERY = sql.SQL(
     SELECT p.effective_date, {features}, o.risk, o.observed_on AS known_on
     FROM insurance.policy p
     LEFT JOIN insurance.outcome o ON o.policy_id = p.policy_id AND o.observed_on <= %(as_of)s
-    WHERE p.effective_date <= %(as_of)s
+    WHERE p.effective_date <= %(as_of)s AND p.effective_date >= %(since)s
+      AND (%(one_in)s = 1 OR hashtextextended(p.policy_id, 0) %% %(one_in)s = 0)
     ORDER BY p.policy_id COLLATE "C"
     """
 ).format(features=FEATURE_COLUMNS)
@@ -64,10 +65,10 @@ class ServedPolicies:
         return type(self)(self.effective_dates[rows], features, self.risk[rows], self.known_on[rows])
 
 
-def read_served(connection: Connection, as_of: date) -> ServedPolicies:
-    """All policies written by `as_of`, with the outcomes known then."""
+def read_served(connection: Connection, as_of: date, *, since: date = date.min, one_in: int = 1) -> ServedPolicies:
+    """Policies written from `since` to `as_of`, one in `one_in` by their ids, with the outcomes known then."""
     content = io.BytesIO()
-    copy_out(connection, _QUERY, {"as_of": as_of}, content)
+    copy_out(connection, _QUERY, {"as_of": as_of, "since": since, "one_in": one_in}, content)
     content.seek(0)
     schema = pa.schema(list(_TYPES.items()))
     table = pa.Table.from_batches(list(read_batches(content, _TYPES)), schema)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from motorisk.modelling.card.plots import panel_svg
@@ -23,29 +23,40 @@ def _style_sheet(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _css() -> str:
+def page_style() -> str:
+    """The style sheet of every page."""
     return _style_sheet("colours.css") + _style_sheet("page.css")
 
 
-def _policy(css: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+def _digest(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
-def content_security_policy() -> str:
-    """Of every page: nothing but its own style sheet, known by its digest."""
-    return _policy(_css())
+def content_security_policy(css: str | None = None, script: str = "") -> str:
+    """Of a page: nothing but its own style sheet and script, known by their digests; by default a card's."""
+    scripts = f" script-src {_digest(script)};" if script else ""
+    style = _digest(page_style() if css is None else css)
+    return f"default-src 'none'; style-src {style};{scripts} base-uri 'none'; form-action 'none'"
+
+
+def page_environment(loader: BaseLoader, css: str, script: str = "") -> Environment:
+    """Templates for pages with a style sheet and perhaps a script; everything that they are given is escaped."""
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment.filters |= {"whole": whole, "number": number}
+    environment.globals |= {
+        "css": Markup(css),  # noqa: S704  our own
+        "script": Markup(script),  # noqa: S704  our own
+        "policy": content_security_policy(css, script),
+    }
+    return environment
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("motorisk.modelling.card"), autoescape=True, undefined=StrictUndefined
-    )
+    environment = page_environment(PackageLoader("motorisk.modelling.card"), page_style())
     kinds = {"text": Text, "facts": Facts, "table": Table, "plots": Plots, "strong": Strong, "alarm": Alarm}
     environment.tests |= {name: _is_a(kind) for name, kind in kinds.items()} | {"figures": _are_figures}
-    environment.filters |= {"svg": lambda panel: Markup(panel_svg(panel)), "whole": whole, "number": number}  # noqa: S704
-    environment.globals |= {"css": Markup(_css()), "policy": content_security_policy()}  # noqa: S704
+    environment.filters |= {"svg": lambda panel: Markup(panel_svg(panel))}  # noqa: S704  texts stay texts
     return environment
 
 
@@ -63,9 +74,11 @@ def card_page(card: Card, *, versions: str | None = None) -> str:
     return _environment().get_template("card.html").render(card=card, versions=versions)
 
 
-def versions_page(versions: Sequence[ModelVersion], address: Callable[[int], str]) -> str:
-    """All versions, each leading to the address of its card."""
-    return _environment().get_template("versions.html").render(versions=versions, address=address)
+def versions_page(
+    versions: Sequence[ModelVersion], address: Callable[[int], str], link: tuple[str, str] | None = None
+) -> str:
+    """All versions, each leading to the address of its card; `link` leads back: a text and its address."""
+    return _environment().get_template("versions.html").render(versions=versions, address=address, link=link)
 
 
 def notice_page(title: str, sentence: str, link: tuple[str, str] | None = None) -> str:
@@ -77,4 +90,4 @@ def panel_image(panel: Panel) -> tuple[str, str]:
     """A panel as an SVG file of its own, with paper and colours, and its Content-Security-Policy."""
     css = _style_sheet("colours.css") + "svg { background: var(--paper); font-family: sans-serif; }"
     head, body = panel_svg(panel).split(">", 1)
-    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{css}</style>{body}', _policy(css)
+    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{css}</style>{body}', content_security_policy(css)
