@@ -196,8 +196,8 @@ def test_nights_are_the_dates_of_runs_with_what_is_stored(championed: Engine) ->
         connection.execute(
             text(
                 "INSERT INTO motorisk.score_run (as_of, version, tariff, rows, by_predictor, by_class, net_total, "
-                "seconds, run_id, quarantined, partitions) "
-                "SELECT '2024-04-30', 1, name, 1234, '{}', '{}', 1, 1, 1, 0, 1 FROM motorisk.tariff LIMIT 1"
+                "seconds, run_id, quarantined, partitions, renewals, capped, class_changed) "
+                "SELECT '2024-04-30', 1, name, 1234, '{}', '{}', 1, 1, 1, 0, 1, 0, 0, 0 FROM motorisk.tariff LIMIT 1"
             )
         )
     runs = [
@@ -227,6 +227,10 @@ def test_trained_once_is_what_the_first_version_would_have_reached(
         transitions.approve(connection, second, by="uma")
         connection.execute(
             text("UPDATE motorisk.model_version SET as_of = '2024-04-15' WHERE version = :v"), {"v": second}
+        )
+        # As training writes it: how far back a version learned.
+        connection.execute(
+            text("""UPDATE motorisk.model_version SET parameters = parameters || '{"window_months": 12}'""")
         )
     report_performance(warehouse, night)
     history = AccuracyHistory()

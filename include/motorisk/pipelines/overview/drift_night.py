@@ -127,7 +127,7 @@ def drift_of_night(connection: Connection, as_of: date) -> DriftNight:
     if run is None:
         raise NotEnoughData(f"no drift was measured as of {as_of}")
     rows = {
-        row.feature: row._mapping
+        row.feature: row._asdict()
         for row in connection.execute(select(drift_metric).where(drift_metric.c.as_of == as_of))
     }
     columns = (alarm.c.version, alarm.c.reason, alarm.c.since, alarm.c.asked_at)
