@@ -3,8 +3,8 @@
     .venv/bin/python -m bench.drift_scale [--rows 10000000]
 
 Fills an embedded Postgres in a temporary folder with a year of policies, trains a champion on the 1,500 of the month
-before, and reports drift in a process of its own: its time and its largest resident memory, and that of Postgres'
-processes (their shared memory counted once).
+before, scores the policies (all are in force), records a day of quotes, and reports drift of the three in a process of
+its own: its time and its largest resident memory, and that of Postgres' processes (their shared memory counted once).
 """
 
 import argparse
@@ -31,6 +31,14 @@ SELECT 'P' || lpad(n::text, 9, '0'), NULL, date '2023-02-01' + (n % 365)::int, d
 FROM generate_series(1, :rows) n
 """
 AS_OF = "2024-01-31"
+QUOTE = """
+INSERT INTO motorisk.quote (quoted_at, quote_id, channel, effective_date, training, age, emergency_braking,
+    braking_distance, power, miles)
+SELECT timestamptz '2024-01-31 00:00Z' + n * interval '0.1 s', gen_random_uuid(), 'mock', date '2024-01-31',
+    random() < 0.2, 18 + 60 * random() * random(), random() < 0.45, greatest(1, random_normal(40, 5)),
+    greatest(20, random_normal(130, 40)), greatest(5, random_normal(70, 25))
+FROM generate_series(1, :rows) n
+"""
 MEASURE = """
 import json, resource, sys, time
 from datetime import date
@@ -44,7 +52,8 @@ print(json.dumps({
     "seconds": time.monotonic() - start,
     "processor": time.process_time(),
     "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    "windows": run.windows, "rows": run.rows,
+    "windows": run.windows, "rows": run.rows, "kinds": {kind: found.rows for kind, found in run.kinds.items()},
+    "skipped": run.skipped,
     "scores": {name: drift.score for name, drift in run.features.items()},
 }))
 """
@@ -84,6 +93,7 @@ def main() -> None:
     """Print one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--quotes", type=int, default=500_000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="motorisk-bench-") as name:
         folder = Path(name)
@@ -102,9 +112,13 @@ def main() -> None:
             start = time.monotonic()
             with engine.begin() as connection:
                 connection.execute(text(FILL), {"rows": arguments.rows})
+                connection.execute(text(QUOTE), {"rows": arguments.quotes})
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("VACUUM ANALYZE insurance.policy"))
+                connection.execute(text("VACUUM ANALYZE insurance.policy, motorisk.quote"))
             print(f"{arguments.rows:,} policies are there after {time.monotonic() - start:.0f} s", file=sys.stderr)
+            run = [sys.executable, "-m", "motorisk", "score", "--as-of", AS_OF, "--workers", "2", "--json"]
+            subprocess.run(run, env=environment, check=True, stdout=subprocess.DEVNULL)
+            print(f"and scored after {time.monotonic() - start:.0f} s", file=sys.stderr)
             for _ in range(2):
                 watch = _Watch(folder)
                 watch.start()
@@ -115,7 +129,9 @@ def main() -> None:
                 watch.join()
                 found = json.loads(measured.stdout)
                 print(
-                    f"{arguments.rows:,} policies in {found['windows']} months: {found['seconds']:.1f} s, "
+                    f"{arguments.rows:,} policies in {found['windows']} months, "
+                    + ", ".join(f"{rows:,} {kind}" for kind, rows in found["kinds"].items())
+                    + f": {found['seconds']:.1f} s, "
                     f"{found['megabytes']:.0f} MB; Postgres' own memory {watch.megabytes:.0f} MB; processor time "
                     f"{found['processor']:.1f} s, Postgres {watch.processor_seconds:.1f} s"
                 )

@@ -1,12 +1,14 @@
 """
-### Report drift of the policies
+### Report drift of policies, quotes and scores
 
 **When** after every publication of scores, as of their date; or by hand with `as_of`.
 
 **What** compares the months of policies since the champion's reference with the snapshot that it was trained on: the
-newest by its scores (Evidently's page of it is under `MOTORISK_HOME/reports/drift/<as-of date>/`), all of them together
-by the evidence that they add up to. Stores figures, since when, and a sentence for each feature in `drift_run` and
-`drift_metric`. A feature drifts where its score reaches the threshold of so many policies, or where the evidence
+newest by its scores, all of them together by the evidence that they add up to; and the day's quotes and scores (risk
+index, premium, shares of the classes) by their scores alone, where there are enough. Stores figures, since when, and a
+sentence for each feature in `drift_run` and `drift_metric`, and Evidently's report of each kind in the workspace that
+`motorisk drift-ui` shows (`MOTORISK_DRIFT_WORKSPACE`); `motorisk drift --as-of … --html FILE` makes a page of one. A
+feature drifts where its score reaches the threshold of so many policies, or where the evidence
 convinces; it drifts on until its newest months say for two months that it does not.
 
 **If it is red** *Not enough data*: no month has `MOTORISK_DRIFT_MIN_ROWS` policies. *Invalid data*: the reference
@@ -18,6 +20,8 @@ A drifted feature does not turn the run red: it is a finding, not a failure.
 new: a line in the log of `measure`, a row in `alarm`. `ask` then asks `train_model` for a training, once by version and
 cause. A drift that lasts when a new champion takes over does not ask again: outcomes take a year, so that the new one
 has learned from policies as old. Skipped means that there is nothing to ask for, or that the night lies in the past.
+
+Drift of quotes and scores asks for nothing: it is told here, on the dashboards, and by Prometheus' alerts.
 
 **Rerunning** a date replaces its report and its figures, and asks for nothing again.
 """
@@ -57,12 +61,15 @@ with DAG(
         from motorisk.pipelines.drift import report_drift
         from motorisk.settings import settings
         from motorisk_airflow.opening import warehouse
-        from motorisk_airflow.runs import log_alarms
+        from motorisk_airflow.runs import LOG, log_alarms
 
         get_current_context()["day"] = day  # names the mapped task in the UI
         run = report_drift(warehouse(), settings(), date.fromisoformat(day))
         log_alarms(run.alarms)
+        for kind, reason in run.skipped.items():
+            LOG.info("No drift of %s: %s", kind.value, reason)
         found = {"version": run.version, "rows": run.rows, "dataset_drift": run.dataset_drift, "drifted": run.drifted}
-        return {**found, "as_of": day, "report": str(run.report), "alarms": [alarm.key for alarm in run.alarms]}
+        found["kinds"] = {kind.value: drift.drifted for kind, drift in run.kinds.items()}
+        return {**found, "as_of": day, "report": run.report, "alarms": [alarm.key for alarm in run.alarms]}
 
     ask_for_training(measure.expand(day=dates()))

@@ -13,6 +13,7 @@ from motorisk.commands import (
     clients,
     data,
     database,
+    drift_ui,
     models,
     monitor,
     nights,
@@ -45,6 +46,7 @@ app.command()(models.rollback)
 app.command()(nights.score)
 app.add_typer(scores.app, name="scores")
 app.command()(nights.drift)
+app.command("drift-ui")(drift_ui.drift_ui)
 app.command()(nights.performance)
 app.command()(timelapse.timelapse)
 app.add_typer(quotes.app, name="quote")

@@ -60,6 +60,14 @@ class Settings(BaseSettings):
         description="Windows of a world that stands still in which one false drift alarm is allowed, all features "
         "together; 240 months are twenty years",
     )
+    drift_workspace: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Evidently workspace of the drift reports: a folder, or an address that fsspec knows; unset means "
+        "MOTORISK_HOME/evidently",
+    )
+    drift_ui_host: str = Field(default="127.0.0.1", description="Address that the page of the drift reports listens on")
+    drift_ui_port: int = Field(default=8001, ge=1, le=65535, description="Port of the page of the drift reports")
     score_partition_rows: int = Field(
         default=1_000_000, ge=1, description="Policies that one scoring task prices, about"
     )
@@ -124,6 +132,11 @@ class Settings(BaseSettings):
             return home.expanduser().absolute()
         except RuntimeError as error:  # the home of an unknown user
             raise ValueError(str(error)) from None
+
+    @field_validator("drift_workspace")
+    @classmethod
+    def _absolute_folder(cls, place: str | None) -> str | None:
+        return place if place is None or "://" in place else str(Path(place).expanduser().absolute())
 
     @classmethod
     def from_environment(cls) -> Self:

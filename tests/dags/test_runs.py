@@ -65,9 +65,11 @@ def test_a_night_trains_approves_scores_and_reports_drift(run_dag: RunDag, world
     reported = run_dag("report_drift", as_of="2024-03-31")
     assert _states(reported) == {"dates": "success", "measure": "success", "ask": "skipped", "remember": "skipped"}
     with world.connect() as connection:
-        run = connection.execute(select(drift_run)).one()
-        assert (run.as_of, run.month, run.rows) == (date(2024, 3, 31), date(2024, 3, 1), 600)
-        assert connection.scalar(select(func.count()).select_from(drift_metric)) == 6
+        policies, scores = connection.execute(select(drift_run).order_by(drift_run.c.kind)).all()
+        assert (policies.kind, policies.as_of, policies.month) == ("policies", date(2024, 3, 31), date(2024, 3, 1))
+        assert policies.rows == 600
+        assert (scores.kind, scores.rows, scores.version) == ("scores", 1800, champion.version)
+        assert connection.scalar(select(func.count()).select_from(drift_metric)) == 6 + 5
 
 
 def test_training_the_same_date_again_changes_nothing(run_dag: RunDag, world: Engine) -> None:

@@ -55,6 +55,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "MOTORISK_AIRFLOW_PORT": str(_free_port()),
         "MOTORISK_QUOTE_PORT": str(_free_port()),
         "MOTORISK_PROMETHEUS_PORT": str(_free_port()),
+        "MOTORISK_DRIFT_UI_PORT": str(_free_port()),
     }
 
 
@@ -118,6 +119,12 @@ def test_one_command_brings_everything_up_and_takes_everything_down(
 
         assert _scraped(facts["prometheus"]) == {"motorisk-quotes": "1", "prometheus": "1"}
 
+        projects = httpx.get(f"{facts['drift_reports']}/api/projects/").json()
+        assert {project["name"] for project in projects} == {"Drift of policies", "Drift of quotes", "Drift of scores"}
+        scores = next(project["id"] for project in projects if project["name"] == "Drift of scores")
+        assert len(httpx.get(f"{facts['drift_reports']}/api/projects/{scores}/snapshots").json()) == 1
+        assert httpx.delete(f"{facts['drift_reports']}/api/projects/{scores}").status_code == 403
+
         second = subprocess.run([PROGRAM, "demo"], env=environment, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert "a demo runs already" in second.stderr
@@ -135,7 +142,10 @@ def test_one_command_brings_everything_up_and_takes_everything_down(
     assert _processes_of(home) == []
 
 
-@pytest.mark.parametrize("variable", ["MOTORISK_AIRFLOW_PORT", "MOTORISK_QUOTE_PORT", "MOTORISK_PROMETHEUS_PORT"])
+@pytest.mark.parametrize(
+    "variable",
+    ["MOTORISK_AIRFLOW_PORT", "MOTORISK_QUOTE_PORT", "MOTORISK_PROMETHEUS_PORT", "MOTORISK_DRIFT_UI_PORT"],
+)
 def test_a_taken_port_is_named_with_the_variable_that_changes_it(
     environment: dict[str, str], home: Path, variable: str
 ) -> None:

@@ -301,6 +301,7 @@ def test_the_database_commands(motorisk: Run, as_json: Json, server_environment:
         "approve",
         "score",
         "drift",
+        "drift-ui",
         "performance",
         "timelapse",
         "serve",

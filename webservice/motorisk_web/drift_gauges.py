@@ -1,7 +1,8 @@
 """Drift gauges, from the latest measurements in the database: the newest window of quotes and the newest night.
 
-The workshop's names go on working in its dashboards: they tell whichever was measured last. Those that start with
-`motorisk_` tell both, labelled by `kind` (`quotes`, `policies`) and `window` (the quotes of a full window, `month`).
+The workshop's names go on working in its dashboards: they tell of the window or of the night's policies, whichever was
+measured last. Those that start with `motorisk_` tell all, labelled by `kind` (`quotes`, `policies`, `scores`) and
+`window` (the quotes of a full window; of a night: `month` for its policies, `day` for the day's quotes and scores).
 There are none before something was measured.
 """
 
@@ -25,6 +26,8 @@ CACHE_SECONDS = 10.0
 """Windows are closed every few minutes at most; several scrapers need not each ask Postgres."""
 
 _LABELS = ["kind", "window"]
+_DAILY = [("quotes", "day"), ("scores", "day")]
+"""What a night measures beside the policies; the workshop's gauges know nothing of it."""
 _BY_FEATURE = (
     ("score", "Drift score of each feature"),
     ("threshold", "Drift score that chance alone does not reach"),
@@ -64,7 +67,8 @@ class DriftGauges(Collector):
         """All gauges, or none before the first measurement."""
         known = self._latest()
         if known:
-            yield from _workshop(max(known, key=lambda drift: drift.measured_at))
+            if of_both := [drift for drift in known if (drift.kind, drift.window) not in _DAILY]:
+                yield from _workshop(max(of_both, key=lambda drift: drift.measured_at))
             yield from _labelled(known)
 
     def _latest(self) -> list[LatestDrift]:
@@ -74,7 +78,8 @@ class DriftGauges(Collector):
                 return self._known
             try:
                 with self._database.statements() as connection:
-                    self._known = [drift for drift in (_newest_window(connection), _newest_night(connection)) if drift]
+                    newest = [_newest_window(connection), *_newest_night(connection)]
+                    self._known = [drift for drift in newest if drift]
                 self._read_at = time.monotonic()
             except DatabaseUnavailable:
                 self._on_failure()
@@ -92,15 +97,17 @@ def _newest_window(connection: Connection) -> LatestDrift | None:
     return _of_rows("quotes", str(rows[0].size), rows) if rows else None
 
 
-def _newest_night(connection: Connection) -> LatestDrift | None:
+def _newest_night(connection: Connection) -> list[LatestDrift]:
     newest = select(func.max(drift_run.c.as_of)).scalar_subquery()
-    columns = (literal(0).label("size"), drift_run.c.measured_at, drift_run.c.rows.label("all_rows"))
+    columns = (literal(0).label("size"), drift_run.c.measured_at, drift_run.c.rows.label("all_rows"), drift_run.c.kind)
     rows = connection.execute(
         _select(drift_run, drift_metric, *columns)
-        .join(drift_metric, drift_metric.c.as_of == drift_run.c.as_of)
+        .join(drift_metric, (drift_metric.c.as_of == drift_run.c.as_of) & (drift_metric.c.kind == drift_run.c.kind))
         .where(drift_run.c.as_of == newest)
     ).all()
-    return _of_rows("policies", "month", rows) if rows else None
+    found = [("policies", "month"), *_DAILY]
+    by_kind = {kind: [row for row in rows if row.kind == kind] for kind, _ in found}
+    return [_of_rows(kind, window, by_kind[kind]) for kind, window in found if by_kind[kind]]
 
 
 def _select(run: Table, metric: Table, *columns: Any) -> Select[Any]:

@@ -92,6 +92,8 @@ def _read(connection: Connection) -> Nights:
 def _newest(connection: Connection, table: Table) -> Row[Any] | None:
     """The row of the newest day; one that has not come yet would hide that nights are missing."""
     chosen = select(table).where(table.c.as_of <= func.current_date()).order_by(table.c.as_of.desc()).limit(1)
+    if table is drift_run:
+        chosen = chosen.where(drift_run.c.kind == "policies")
     return connection.execute(chosen).one_or_none()
 
 

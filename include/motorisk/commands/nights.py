@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import fields
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,10 +14,14 @@ from motorisk.commands.opening import warehouse
 from motorisk.commands.options import AsOfOption
 from motorisk.commands.output import JsonOption, console, print_json, print_pairs, progress_bar
 from motorisk.domain.calendar import month_name
+from motorisk.errors import InvalidData, NotEnoughData
+from motorisk.monitoring.measures import Kind
 from motorisk.settings import settings
 
 if TYPE_CHECKING:
     from motorisk.pipelines.alarms import Alarm
+    from motorisk.pipelines.drift import DriftRun
+    from motorisk.pipelines.drift_kinds import KindDrift
     from motorisk.pipelines.performance import MonthlyPerformance, PerformanceReport
 
 
@@ -67,8 +73,19 @@ def score(
         console.print(table)
 
 
-def drift(as_of: AsOfOption, json: JsonOption = False) -> None:
-    """Compare the months of policies since with what the champion was trained on, the newest above all."""
+def drift(
+    as_of: AsOfOption,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the day's kept report as a page; measure nothing."),
+    ] = None,
+    kind: Annotated[Kind, typer.Option("--kind", help="Which of the day's reports to write.")] = Kind.POLICIES,
+    json: JsonOption = False,
+) -> None:
+    """Compare policies, quotes and scores with what the champion was trained on; of policies all months since."""
+    if html is not None:
+        _write_report(as_of, kind, html, json=json)
+        return
     from motorisk.pipelines.drift import report_drift
 
     engine = warehouse()
@@ -78,7 +95,17 @@ def drift(as_of: AsOfOption, json: JsonOption = False) -> None:
         return
     with console.status("Measuring drift (Evidently takes some seconds to load)"):
         run = report_drift(engine, settings(), as_of)
-    table = Table(title=f"{month_name(run.month)} against the reference of version {run.version}", title_justify="left")
+    _print_drift(f"{month_name(run.month)} against the reference of version {run.version}", run)
+    for found_kind, found in run.kinds.items():
+        what = f"{found.rows:,} {found_kind.value} of {run.as_of} against the reference of version {found.version}"
+        _print_drift(what, found)
+    for found_kind, reason in run.skipped.items():
+        console.print(f"No drift of {found_kind.value}: {reason}.", soft_wrap=True, highlight=False)
+    print_alarms(run.alarms)
+
+
+def _print_drift(title: str, run: "DriftRun | KindDrift") -> None:
+    table = Table(title=title, title_justify="left")
     for heading in ("feature", "score", "threshold", "evidence", "since", "method", ""):
         table.add_column(heading)
     for name, found in run.features.items():
@@ -91,7 +118,26 @@ def drift(as_of: AsOfOption, json: JsonOption = False) -> None:
         if found.drifted or found.missing or found.outliers:
             console.print(found.says, soft_wrap=True, highlight=False)
     console.print(f"Dataset drift: {'yes' if run.dataset_drift else 'no'}. Report: {run.report}", soft_wrap=True)
-    print_alarms(run.alarms)
+
+
+def _write_report(as_of: date, kind: Kind, file: Path, *, json: bool) -> None:
+    from motorisk.monitoring.workspace import Workspace
+    from motorisk.pipelines.folders import drift_workspace
+
+    place = drift_workspace(settings())
+    page = Workspace(place).html(kind, as_of)
+    if page is None:
+        raise NotEnoughData(
+            f"no drift report of {kind.value} as of {as_of} is in {place}: run `motorisk drift --as-of {as_of}`"
+        )
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InvalidData(f"{file} cannot be written: {error.strerror}") from error
+    if json:
+        print_json({"as_of": as_of, "kind": kind, "html": file})
+    else:
+        console.print(f"Drift of {kind.value} as of {as_of}: {file}", soft_wrap=True, highlight=False)
 
 
 def print_alarms(alarms: Iterable["Alarm"]) -> None:

@@ -38,10 +38,12 @@ def summary(engine: Engine) -> dict[str, object]:
     with engine.connect() as connection:
         model = champion(connection)
         scores = connection.execute(select(score_run).order_by(score_run.c.as_of.desc()).limit(1)).one()
-        drift = connection.execute(select(drift_run).order_by(drift_run.c.as_of.desc()).limit(1)).one()
+        drift = connection.execute(
+            select(drift_run).where(drift_run.c.kind == "policies").order_by(drift_run.c.as_of.desc()).limit(1)
+        ).one()
         drifted = connection.scalars(
             select(drift_metric.c.feature)
-            .where(drift_metric.c.as_of == drift.as_of, drift_metric.c.drifted)
+            .where(drift_metric.c.as_of == drift.as_of, drift_metric.c.kind == drift.kind, drift_metric.c.drifted)
             .order_by(drift_metric.c.score.desc())
         ).all()
     return {
@@ -89,6 +91,7 @@ def demo(
             "quotes": platform.quotes_url,
             "quotes_documentation": f"{platform.quotes_url}/docs",
             "metrics": f"{platform.quotes_url}/metrics/",
+            "drift_reports": platform.drift_url,
         }
         if platform.prometheus.is_installed:
             addresses["prometheus"] = platform.prometheus.url
@@ -104,6 +107,7 @@ def demo(
         table.add_row("Logins", ", ".join(f"{user} / {password}" for user, password in passwords.items()))
         table.add_row("Quotes", f"{addresses['quotes']}  (documentation: {addresses['quotes_documentation']})")
         table.add_row("Metrics", addresses["metrics"])
+        table.add_row("Drift reports", f"{addresses['drift_reports']}  (newest: {facts['report']})")
         if "prometheus" in addresses:
             table.add_row("Prometheus", f"{addresses['prometheus']}  (alerts: {addresses['prometheus']}/alerts)")
         table.add_row(
@@ -113,7 +117,6 @@ def demo(
         )
         table.add_row("Scored", f"{facts['rows']:,} policies in force on {facts['scored_as_of']}")
         table.add_row("Drifted", ", ".join(facts["drifted"]) or "nothing")  # type: ignore[arg-type]
-        table.add_row("Drift report", str(facts["report"]))
         console.print(table)
         console.print("A quote:")
         console.print(curl, soft_wrap=True, highlight=False, markup=False)

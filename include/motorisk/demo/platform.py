@@ -56,6 +56,7 @@ class Demo:
         self.airflow = LocalAirflow(settings)
         self.prometheus = LocalPrometheus(settings)
         self.quotes_url = f"http://{settings.quote_host}:{settings.quote_port}"
+        self.drift_url = f"http://{settings.drift_ui_host}:{settings.drift_ui_port}"
         self._health_url = f"http://{settings.quote_host}:{settings.quote_admin_port or settings.quote_port}"
         self._console = console
         self._supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}", highlight=False))
@@ -93,6 +94,9 @@ class Demo:
             require_free_port("127.0.0.1", self.settings.airflow_port, "Airflow", "MOTORISK_AIRFLOW_PORT")
             require_free_port(
                 self.settings.quote_host, self.settings.quote_port, "the quote service", "MOTORISK_QUOTE_PORT"
+            )
+            require_free_port(
+                self.settings.drift_ui_host, self.settings.drift_ui_port, "drift reports", "MOTORISK_DRIFT_UI_PORT"
             )
             if self.prometheus.is_installed:
                 require_free_port("127.0.0.1", self.settings.prometheus_port, "Prometheus", "MOTORISK_PROMETHEUS_PORT")
@@ -132,18 +136,20 @@ class Demo:
 
     def _start_quote_service(self) -> None:
         """The quote service, and the monitor that measures drift of what it is asked."""
+        self._start("quote service", "serve", "quotes.log")
+        self._start("drift monitor", "monitor", "monitor.log")
+
+    def _start(self, name: str, command: str, log: str) -> None:
+        """Start a command of ours that runs until it is stopped."""
         environment = {
             **os.environ,
             "MOTORISK_HOME": str(self.settings.home),
             "MOTORISK_QUOTE_HOST": self.settings.quote_host,
             "MOTORISK_QUOTE_PORT": str(self.settings.quote_port),
+            "MOTORISK_DRIFT_UI_PORT": str(self.settings.drift_ui_port),
         }
-        for name, command, log in (
-            ("quote service", "serve", "quotes.log"),
-            ("drift monitor", "monitor", "monitor.log"),
-        ):
-            arguments = [sys.executable, "-m", "motorisk", command]
-            self._supervisor.start(Component(name, arguments, environment, self.settings.home / "logs" / log))
+        arguments = [sys.executable, "-m", "motorisk", command]
+        self._supervisor.start(Component(name, arguments, environment, self.settings.home / "logs" / log))
 
     def _quotes_live(self) -> bool:
         return self._answers("/healthz")
@@ -151,9 +157,12 @@ class Demo:
     def _quotes_ready(self) -> bool:
         return self._answers("/readyz")
 
-    def _answers(self, path: str) -> bool:
+    def _drift_reports_live(self) -> bool:
+        return self._answers("/api/projects/", self.drift_url)
+
+    def _answers(self, path: str, url: str | None = None) -> bool:
         try:
-            return httpx.get(self._health_url + path, timeout=5).is_success
+            return httpx.get((url or self._health_url) + path, timeout=30).is_success
         except httpx.HTTPError:
             return False
 
@@ -178,6 +187,9 @@ class Demo:
             self._wait_for_run("score_portfolio", until=lambda: _has_scores(engine))
         with self._step("Night: drift"):
             self._wait_for_run("report_drift", until=lambda: _has_drift(engine))
+        with self._step("Drift reports"):
+            self._start("drift reports", "drift-ui", "drift-ui.log")
+            self._wait(self._drift_reports_live, "the page of the drift reports did not start", START_SECONDS)
         with self._step("First quote"):
             self._wait(self._quotes_ready, "the quote service did not pick up the champion", 30)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.columns import Column, Floats
+from motorisk.monitoring.measures import MEASURES
 from motorisk.monitoring.scores import SMALLEST_NORM, jensen_shannon_of_shares
 
 DRAWS = 4000
@@ -78,7 +79,7 @@ def null_scores(feature: str, reference: Column, rows: int, draws: int = DRAWS, 
     """Scores (draws,) of windows of so many rows, drawn like their references from the reference."""
     random = np.random.default_rng([seed, rows])
     size = reference.rows
-    if FEATURES[feature].is_flag:
+    if MEASURES[feature].is_flag:
         share = min(max(reference.mean, 0.5 / (size + 1)), 1 - 0.5 / (size + 1))
         old, new = random.binomial(size, share, draws) / size, random.binomial(rows, share, draws) / rows
         return jensen_shannon_of_shares(np.stack([old, 1 - old], axis=-1), np.stack([new, 1 - new], axis=-1))

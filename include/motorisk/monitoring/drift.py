@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from motorisk.domain.policy import FEATURES, FLAGS, NUMBERS
+from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.columns import EXACT_ROWS, POINTS, Column, Floats
 from motorisk.monitoring.evidence import convincing
+from motorisk.monitoring.measures import MEASURES
 from motorisk.monitoring.onset import find_onset, find_trend
 from motorisk.monitoring.reference import Reference
 from motorisk.monitoring.scores import FLAG_METHOD, NUMBER_METHOD, method_of, score
-from motorisk.monitoring.verdict import DRIFT_SHARE, Verdict, e_value
+from motorisk.monitoring.verdict import DRIFT_SHARE, Verdict, alone, e_value
 from motorisk.monitoring.windows import Window
 from motorisk.monitoring.wording import describe
 
@@ -56,16 +56,39 @@ def drifts_of(
     reference: Reference, windows: Sequence[Window], verdict: Verdict, *, by_month: bool = True
 ) -> dict[str, FeatureDrift]:
     """What is known of each feature after the last of the windows, whose verdict is given."""
-    return {name: _drift_of(reference, windows, verdict, name, by_month=by_month) for name in reference.columns}
+    is_fixed = reference.fixed is not None
+    return {
+        name: _drift_of(reference, windows, verdict, name, by_month=by_month, adds_up=not is_fixed)
+        for name in reference.columns
+    }
+
+
+def drifts_alone(reference: Reference, window: Window) -> tuple[Verdict, dict[str, FeatureDrift]]:
+    """What a window says by its scores alone: nothing of earlier ones, no since when.
+
+    For windows that share most of their rows with their neighbours, or that others add up.
+    """
+    verdict = alone(window)
+    features = {
+        name: _drift_of(reference, [window], verdict, name, by_month=False, adds_up=False, dates=False)
+        for name in reference.columns
+    }
+    return verdict, features
 
 
 def _drift_of(
-    reference: Reference, windows: Sequence[Window], verdict: Verdict, feature: str, *, by_month: bool
+    reference: Reference,
+    windows: Sequence[Window],
+    verdict: Verdict,
+    feature: str,
+    *,
+    by_month: bool,
+    adds_up: bool,
+    dates: bool = True,
 ) -> FeatureDrift:
     figures, drifted = windows[-1].features[feature], verdict.drifted[feature]
-    is_fixed = reference.fixed is not None
     onset = trend = None
-    if drifted:
+    if drifted and dates:
         onset = find_onset(reference, windows, feature)
         trend = find_trend(reference, windows, feature, onset.since)
     says = describe(
@@ -73,7 +96,7 @@ def _drift_of(
         figures,
         reference_mean=reference.columns[feature].mean,
         tolerated=reference.ranges[feature],
-        is_fixed=is_fixed,
+        is_fixed=reference.fixed is not None,
         drifted=drifted,
         onset=onset,
         trend=trend,
@@ -88,8 +111,8 @@ def _drift_of(
         missing=figures.missing,
         more_missing=figures.more_missing,
         outliers=figures.outliers,
-        evidence=None if is_fixed else e_value(verdict.log_evidence[feature]),
-        evidence_threshold=None if is_fixed else e_value(convincing(reference.budget.evidence_chance)),
+        evidence=e_value(verdict.log_evidence[feature]) if adds_up else None,
+        evidence_threshold=e_value(convincing(reference.budget.evidence_chance)) if adds_up else None,
         since=onset.since if onset else None,
         since_earliest=onset.earliest if onset else None,
         since_latest=onset.latest if onset else None,
@@ -120,7 +143,10 @@ def evidently_report(
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    definition = DataDefinition(numerical_columns=list(NUMBERS), categorical_columns=list(FLAGS))
+    flags = [name for name in reference if MEASURES[name].is_flag]
+    definition = DataDefinition(
+        numerical_columns=[name for name in reference if name not in flags], categorical_columns=flags
+    )
     preset = DataDriftPreset(
         num_method=NUMBER_METHOD,
         cat_method=FLAG_METHOD,
@@ -138,15 +164,6 @@ def scores_of_report(report: Any) -> dict[str, float]:
     return {metric["config"]["column"]: float(metric["value"]) for metric in metrics}
 
 
-def save_report(report: Any, folder: Path) -> Path:
-    """Write `report.html` and `snapshot.json` into a folder; return the path of the HTML."""
-    folder.mkdir(parents=True, exist_ok=True)
-    page = folder / "report.html"
-    report.save_html(str(page))
-    (folder / "snapshot.json").write_text(report.json(), encoding="utf-8")
-    return page
-
-
 def _frame(columns: Mapping[str, Column]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(_rows(name, column)) for name, column in columns.items()})
 
@@ -155,7 +172,7 @@ def _rows(feature: str, column: Column) -> Floats:
     """One value a row, as Evidently wants them; missing values are left out, as Evidently does itself."""
     if column.weights.max() == 1.0 and column.rows <= EXACT_ROWS:
         return column.values
-    if FEATURES[feature].is_flag:
+    if MEASURES[feature].is_flag:
         ones = round(column.mean * POINTS)
         return np.repeat([0.0, 1.0], [POINTS - ones, ones])
     return column.points(POINTS)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from scipy.stats import hypergeom
 
-from motorisk.domain.policy import FEATURES
 from motorisk.errors import InvalidData
 from motorisk.monitoring.calibration import RELEVANT, Budget, calibrate, calibrated_size
 from motorisk.monitoring.columns import Column, Floats, Range, column_of
 from motorisk.monitoring.evidence import flag_contrasts, number_contrasts
+from motorisk.monitoring.measures import MEASURES
 from motorisk.monitoring.scores import score
 from motorisk.monitoring.windows import FeatureFigures
 
@@ -47,7 +47,7 @@ class Reference:
             exact = column_of(values, Range(-float("inf"), float("inf")))
             if not len(exact.values):
                 raise InvalidData(f"{name} has no value in the reference: nothing can be compared with it")
-            ranges[name] = FLAG_RANGE if FEATURES[name].is_flag else Range.around(values)
+            ranges[name] = FLAG_RANGE if MEASURES[name].is_flag else Range.around(values)
             columns[name] = column_of(values, ranges[name])
         return cls(columns, ranges, budget or Budget(), fixed, thresholds if thresholds is not None else {})
 
@@ -71,7 +71,7 @@ class Reference:
         reference = self.columns[feature]
         if not len(current.values):
             raise InvalidData(f"{feature} has no value in the window: all {current.missing:,} are missing")
-        contrasts = flag_contrasts if FEATURES[feature].is_flag else number_contrasts
+        contrasts = flag_contrasts if MEASURES[feature].is_flag else number_contrasts
         return FeatureFigures(
             score=score(feature, reference, current),
             threshold=self.threshold(feature, current.rows),

@@ -7,8 +7,8 @@ within 1e-6, which a test checks against Evidently itself.
 import numpy as np
 from scipy.special import rel_entr
 
-from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.columns import Column, Floats
+from motorisk.monitoring.measures import MEASURES
 
 # Evidently's names. Given explicitly, because its choice for fewer than 1,000 rows is tests whose scores mean the
 # opposite (p-values).
@@ -20,7 +20,7 @@ SMALLEST_NORM = 0.001
 
 def method_of(feature: str) -> str:
     """The score that a feature is measured by."""
-    return FLAG_METHOD if FEATURES[feature].is_flag else NUMBER_METHOD
+    return FLAG_METHOD if MEASURES[feature].is_flag else NUMBER_METHOD
 
 
 def wasserstein(reference: Column, current: Column) -> float:
@@ -53,4 +53,4 @@ def _shares(column: Column, values: Floats) -> Floats:
 
 def score(feature: str, reference: Column, current: Column) -> float:
     """The feature's score."""
-    return jensen_shannon(reference, current) if FEATURES[feature].is_flag else wasserstein(reference, current)
+    return jensen_shannon(reference, current) if MEASURES[feature].is_flag else wasserstein(reference, current)

@@ -49,7 +49,7 @@ class Verdict:
 def follow(reference: Reference, windows: Sequence[Window]) -> list[Verdict]:
     """The verdicts after each window, oldest first; with fixed thresholds every window is judged by itself."""
     if reference.fixed is not None:
-        return [_alone(window) for window in windows]
+        return [alone(window) for window in windows]
     names = list(reference.columns)
     states = {name: _follow_feature(reference, windows, name) for name in names}
     evidence = {name: found[0] for name, found in states.items()}
@@ -114,7 +114,8 @@ def latched(raised: Flags, calm: Flags) -> Flags:
     return state
 
 
-def _alone(window: Window) -> Verdict:
+def alone(window: Window) -> Verdict:
+    """The verdict on a window by its scores, whatever came before."""
     drifted = {name: figures.score >= figures.threshold for name, figures in window.features.items()}
     share = sum(drifted.values()) / len(drifted)
     return Verdict(drifted, dict.fromkeys(drifted, 0.0), share >= DRIFT_SHARE)

@@ -3,8 +3,8 @@
 from datetime import date
 
 from motorisk.domain.calendar import month_name
-from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.columns import Range
+from motorisk.monitoring.measures import MEASURES
 from motorisk.monitoring.onset import Onset, Trend
 from motorisk.monitoring.windows import FeatureFigures
 
@@ -14,9 +14,9 @@ def _when(day: date, *, by_month: bool) -> str:
 
 
 def _amount(feature: str, value: float) -> str:
-    if FEATURES[feature].is_flag:
+    if MEASURES[feature].is_flag:
         return f"{100 * value:.2g} percentage points"
-    return f"{value:.3g} {FEATURES[feature].unit}"
+    return f"{value:.3g} {MEASURES[feature].unit}"
 
 
 def describe(
@@ -45,7 +45,7 @@ def describe(
     if figures.outliers:
         told.append(
             f"{figures.outliers:,} of {figures.rows:,} values lie outside {tolerated.lower:.4g} to "
-            f"{tolerated.upper:.4g} {FEATURES[feature].unit}: outliers, counted as if they lay at the nearer end."
+            f"{tolerated.upper:.4g} {MEASURES[feature].unit}: outliers, counted as if they lay at the nearer end."
         )
     if figures.missing:
         more = ", more than chance explains" if figures.more_missing else ""

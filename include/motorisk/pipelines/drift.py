@@ -2,24 +2,31 @@
 
 Every night measures all of these months again. So what it says follows from the policies known on its date, and
 neither from nights that ran or failed before nor from champions that have come and gone.
+The quotes and the scores of the day are compared too (`pipelines/drift_kinds.py`).
 """
 
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
+from motorisk.domain.calendar import first_of_month
 from motorisk.domain.policy import FEATURES
-from motorisk.monitoring.drift import FeatureDrift, drifts_of, evidently_report, save_report
+from motorisk.errors import InvalidData
+from motorisk.modelling.snapshot import Snapshot
+from motorisk.monitoring.drift import FeatureDrift, drifts_of, evidently_report
+from motorisk.monitoring.measures import Kind
 from motorisk.monitoring.reference import Reference
 from motorisk.monitoring.verdict import follow
 from motorisk.monitoring.windows import Window
+from motorisk.monitoring.workspace import Night, Workspace
 from motorisk.pipelines.alarms import Alarm, Finding, raise_alarms
-from motorisk.pipelines.drift_months import Columns, Month, columns_of_months, comparable_months, months_since
+from motorisk.pipelines.drift_cells import Columns
+from motorisk.pipelines.drift_kinds import KindDrift, compare_kinds, judge
+from motorisk.pipelines.drift_months import Month, columns_of_months, comparable_months, months_since
 from motorisk.pipelines.drift_reference import keep_thresholds, prepared, snapshot_of
-from motorisk.pipelines.folders import drift_reports
-from motorisk.registry.versions import champion
+from motorisk.pipelines.folders import drift_workspace
+from motorisk.registry.versions import ModelVersion, champion
 from motorisk.settings import Settings
 from motorisk.warehouse.tables import drift_metric, drift_run
 
@@ -30,7 +37,8 @@ CAUSE = "drift"
 class DriftRun:
     """What one night found; `month` is the first day of the newest month, which `rows` and `features` are about.
 
-    `windows` months have been followed since the reference.
+    `windows` months have been followed since the reference; `report` is the snapshot in the Evidently workspace.
+    `kinds` tells the same of the day's quotes and scores, `skipped` why one of them was not compared.
     """
 
     as_of: date
@@ -41,9 +49,11 @@ class DriftRun:
     dataset_drift: bool
     drifted_share: float
     features: dict[str, FeatureDrift]
-    report: Path
+    report: str
     windows: int = 1
     alarms: list[Alarm] = field(default_factory=list)
+    kinds: dict[Kind, KindDrift] = field(default_factory=dict)
+    skipped: dict[Kind, str] = field(default_factory=dict)
 
     @property
     def drifted(self) -> list[str]:
@@ -71,9 +81,8 @@ def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
     keep_thresholds(engine, model, reference)
     verdict = follow(reference, windows)[-1]
     features = drifts_of(reference, windows, verdict)
-    report = evidently_report(
-        columns[-1], reference.columns, {name: drift.threshold for name, drift in features.items()}
-    )
+    workspace = Workspace(drift_workspace(settings))
+    kinds, skipped = _other_kinds(engine, settings, workspace, as_of, model, snapshot)
     run = DriftRun(
         as_of=as_of,
         version=model.version,
@@ -83,12 +92,42 @@ def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
         dataset_drift=verdict.dataset_drift,
         drifted_share=verdict.share,
         features=features,
-        report=save_report(report, drift_reports(settings, as_of)),
+        report=workspace.path(Kind.POLICIES, as_of),
         windows=len(windows),
+        kinds=kinds,
+        skipped=skipped,
     )
+    _keep(workspace, Kind.POLICIES, as_of, run, reference, columns[-1])
     with engine.begin() as connection:
         _store(connection, run)
         return replace(run, alarms=raise_alarms(connection, as_of, CAUSE, _findings(connection, run)))
+
+
+def _other_kinds(
+    engine: Engine, settings: Settings, workspace: Workspace, as_of: date, model: ModelVersion, snapshot: Snapshot
+) -> tuple[dict[Kind, KindDrift], dict[Kind, str]]:
+    """Quotes and scores of the day, their reports kept; what was skipped has none, whatever an earlier run had."""
+    compared, skipped = compare_kinds(engine, settings, as_of, model, snapshot)
+    kinds = {}
+    for found in compared:
+        try:
+            kinds[found.kind] = judge(engine, found, as_of, workspace.path(found.kind, as_of))
+        except InvalidData as error:
+            skipped[found.kind] = str(error)
+        else:
+            _keep(workspace, found.kind, as_of, kinds[found.kind], found.reference, found.columns)
+    for kind in skipped:
+        workspace.forget(kind, as_of)
+    return kinds, skipped
+
+
+def _keep(
+    workspace: Workspace, kind: Kind, as_of: date, found: DriftRun | KindDrift, reference: Reference, columns: Columns
+) -> None:
+    thresholds = {name: drift.threshold for name, drift in found.features.items()}
+    says = [drift.says for drift in found.features.values()]
+    night = Night(kind, as_of, found.version, found.rows, found.drifted, says)
+    workspace.keep(night, evidently_report(columns, reference.columns, thresholds))
 
 
 def _window(reference: Reference, month: Month, columns: Columns) -> Window:
@@ -118,32 +157,46 @@ def _steady_at_first(connection: Connection, run: DriftRun) -> set[str]:
     """Features that did not drift when the version was first measured; none on that night itself."""
     first = (
         select(func.min(drift_run.c.as_of))
-        .where(drift_run.c.version == run.version, drift_run.c.as_of < run.as_of)
+        .where(drift_run.c.kind == Kind.POLICIES, drift_run.c.version == run.version, drift_run.c.as_of < run.as_of)
         .scalar_subquery()
     )
-    rows = select(drift_metric.c.feature).where(drift_metric.c.as_of == first, drift_metric.c.drifted.is_(False))
+    rows = select(drift_metric.c.feature).where(
+        drift_metric.c.as_of == first, drift_metric.c.kind == Kind.POLICIES, drift_metric.c.drifted.is_(False)
+    )
     return set(connection.scalars(rows))
 
 
 def _store(connection: Connection, run: DriftRun) -> None:
     connection.execute(delete(drift_run).where(drift_run.c.as_of == run.as_of))
+    _store_kind(connection, Kind.POLICIES, run.as_of, run.month, run.windows, run)
+    for kind, found in run.kinds.items():
+        _store_kind(connection, kind, run.as_of, first_of_month(run.as_of), 1, found)
+
+
+def _store_kind(
+    connection: Connection, kind: Kind, as_of: date, month: date, windows: int, found: DriftRun | KindDrift
+) -> None:
     connection.execute(
         insert(drift_run),
         {
-            "as_of": run.as_of,
-            "version": run.version,
-            "month": run.month,
-            "rows": run.rows,
-            "reference_rows": run.reference_rows,
-            "dataset_drift": run.dataset_drift,
-            "drifted_share": run.drifted_share,
-            "report": str(run.report),
-            "windows": run.windows,
+            "as_of": as_of,
+            "kind": kind,
+            "version": found.version,
+            "month": month,
+            "rows": found.rows,
+            "reference_rows": found.reference_rows,
+            "dataset_drift": found.dataset_drift,
+            "drifted_share": found.drifted_share,
+            "report": found.report,
+            "windows": windows,
         },
     )
     connection.execute(
         insert(drift_metric),
-        [{"as_of": run.as_of, "feature": name, **figures_of(drift)} for name, drift in run.features.items()],
+        [
+            {"as_of": as_of, "kind": kind, "feature": name, **figures_of(drift)}
+            for name, drift in found.features.items()
+        ],
     )
 
 

@@ -1,11 +1,14 @@
 """What a version's policies are compared with: its training snapshot's newest months, prepared, thresholds kept."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.dialects.postgresql import insert
 
 from motorisk.errors import InvalidData
 from motorisk.modelling.snapshot import Snapshot, extract_snapshot, load_snapshot
 from motorisk.monitoring.calibration import Budget
+from motorisk.monitoring.columns import Floats
 from motorisk.monitoring.drift import THRESHOLD
 from motorisk.monitoring.reference import Reference
 from motorisk.pipelines.folders import snapshots
@@ -32,8 +35,15 @@ def snapshot_of(connection: Connection, settings: Settings, model: ModelVersion)
 
 def prepared(connection: Connection, settings: Settings, model: ModelVersion, snapshot: Snapshot) -> Reference:
     """The snapshot as a reference, with the thresholds that were computed for the version before."""
+    return prepared_from(connection, settings, model, snapshot.features)
+
+
+def prepared_from(
+    connection: Connection, settings: Settings, model: ModelVersion, values: Mapping[str, Floats]
+) -> Reference:
+    """Any measures of a version's reference, each (m,), prepared likewise."""
     if settings.drift_thresholds == "fixed":
-        return Reference.of(snapshot.features, fixed=THRESHOLD)
+        return Reference.of(values, fixed=THRESHOLD)
     budget = Budget(settings.drift_false_alarm_windows)
     rows = connection.execute(
         select(drift_threshold.c.feature, drift_threshold.c.rows, drift_threshold.c.threshold).where(
@@ -41,7 +51,7 @@ def prepared(connection: Connection, settings: Settings, model: ModelVersion, sn
         )
     )
     known = {(row.feature, row.rows): row.threshold for row in rows}
-    return Reference.of(snapshot.features, budget, thresholds=known)
+    return Reference.of(values, budget, thresholds=known)
 
 
 def keep_thresholds(engine: Engine, model: ModelVersion, reference: Reference) -> None:

@@ -16,9 +16,9 @@ def backtests(settings: Settings) -> Path:
     return settings.home / "backtests"
 
 
-def drift_reports(settings: Settings, as_of: date) -> Path:
-    """The drift reports of one as-of date."""
-    return settings.home / "reports" / "drift" / as_of.isoformat()
+def drift_workspace(settings: Settings) -> str:
+    """Evidently's workspace with the drift reports of every night: a folder, or an address that fsspec knows."""
+    return settings.drift_workspace or str(settings.home / "evidently")
 
 
 def score_archive(settings: Settings) -> Path:

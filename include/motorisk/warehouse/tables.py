@@ -283,6 +283,7 @@ drift_run = Table(
     Column("report", Text, nullable=False),
     Column("measured_at", DateTime(timezone=True), nullable=False),
     Column("windows", Integer, nullable=False),
+    Column("kind", Text, primary_key=True, server_default="policies"),
     schema="motorisk",
 )
 
@@ -317,6 +318,7 @@ drift_metric = Table(
     Column("as_of", Date, primary_key=True),
     Column("feature", Text, primary_key=True),
     *_drift_columns(is_complete=False),
+    Column("kind", Text, primary_key=True, server_default="policies"),
     schema="motorisk",
 )
 

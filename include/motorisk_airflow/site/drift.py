@@ -1,11 +1,12 @@
 """Pages of a night's drift: by its date, by the run that measured it (a tab of the run), and Evidently's own."""
 
 from datetime import date
-from pathlib import Path
 
 from fastapi import APIRouter, Response
 
-from motorisk.pipelines.folders import drift_reports
+from motorisk.monitoring.measures import Kind
+from motorisk.monitoring.workspace import Workspace
+from motorisk.pipelines.folders import drift_workspace
 from motorisk.pipelines.overview.drift_night import drift_of_night, newest_night
 from motorisk.pipelines.overview.page import drift_page, policy
 from motorisk.settings import settings
@@ -30,7 +31,7 @@ def drift_router(pool: Pool) -> APIRouter:
     def night(as_of: date, others: list[date]) -> Response:
         with pool.connect() as connection:
             found = drift_of_night(connection, as_of)
-        has_full_report = _full_report(as_of).is_file()
+        has_full_report = _workspace().has(Kind.POLICIES, as_of)
         content = drift_page(found, pages.AirflowAddresses(), others=others, has_full_report=has_full_report)
         return page(content, policy=policy())
 
@@ -50,17 +51,17 @@ def drift_router(pool: Pool) -> APIRouter:
 
     @router.get("/drift/{as_of}/report")
     def full_report(as_of: date) -> Response:
-        file = _full_report(as_of)
-        if not file.is_file():
-            sentence = "Evidently's report of this night is not kept where Airflow's API server runs."
+        report = _workspace().html(Kind.POLICIES, as_of)
+        if report is None:
+            sentence = "Evidently's workspace has no report of this night, or is not where Airflow's API server runs."
             return notice(404, "No full report", sentence, (f"Drift as of {as_of}", pages.drift_page(str(as_of))))
-        return page(file.read_text(encoding="utf-8"), policy=EVIDENTLY)
+        return page(report, policy=EVIDENTLY)
 
     return router
 
 
-def _full_report(as_of: date) -> Path:
-    return drift_reports(settings(), as_of) / "report.html"
+def _workspace() -> Workspace:
+    return Workspace(drift_workspace(settings()))
 
 
 def _elsewhere(pool: Pool) -> Response:

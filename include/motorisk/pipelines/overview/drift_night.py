@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from motorisk.domain.calendar import month_name
 from motorisk.errors import NotEnoughData
 from motorisk.modelling.card.wording import UNKNOWN, number, setting, whole
+from motorisk.monitoring.measures import Kind
 from motorisk.pipelines.overview.heat_map import in_order
 from motorisk.warehouse.tables import alarm, drift_metric, drift_run
 
@@ -123,12 +124,16 @@ class DriftNight:
 
 def drift_of_night(connection: Connection, as_of: date) -> DriftNight:
     """What was stored for a date; `NotEnoughData` where nothing was."""
-    run = connection.execute(select(drift_run).where(drift_run.c.as_of == as_of)).one_or_none()
+    run = connection.execute(
+        select(drift_run).where(drift_run.c.as_of == as_of, drift_run.c.kind == Kind.POLICIES)
+    ).one_or_none()
     if run is None:
         raise NotEnoughData(f"no drift was measured as of {as_of}")
     rows = {
         row.feature: row._asdict()
-        for row in connection.execute(select(drift_metric).where(drift_metric.c.as_of == as_of))
+        for row in connection.execute(
+            select(drift_metric).where(drift_metric.c.as_of == as_of, drift_metric.c.kind == Kind.POLICIES)
+        )
     }
     columns = (alarm.c.version, alarm.c.reason, alarm.c.since, alarm.c.asked_at)
     alarms = connection.execute(
@@ -152,7 +157,9 @@ def drift_of_night(connection: Connection, as_of: date) -> DriftNight:
 def newest_night(connection: Connection) -> date | None:
     """The newest date for which drift was measured; one that has not come yet does not count."""
     found: date | None = connection.scalar(
-        select(func.max(drift_run.c.as_of)).where(drift_run.c.as_of <= func.current_date())
+        select(func.max(drift_run.c.as_of)).where(
+            drift_run.c.kind == Kind.POLICIES, drift_run.c.as_of <= func.current_date()
+        )
     )
     return found
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from motorisk.domain.calendar import add_months, month_name
 from motorisk.domain.policy import FEATURES
+from motorisk.monitoring.measures import Kind
 from motorisk.warehouse.tables import drift_metric, drift_run
 
 MONTHS = 36
@@ -75,7 +76,7 @@ def heat_map(connection: Connection, until: date | None = None) -> HeatMap:
     """
     nights = (
         select(drift_run.c.month, func.max(drift_run.c.as_of).label("as_of"))
-        .where(drift_run.c.as_of <= func.current_date())
+        .where(drift_run.c.kind == Kind.POLICIES, drift_run.c.as_of <= func.current_date())
         .group_by(drift_run.c.month)
         .order_by(drift_run.c.month)
     )
@@ -95,7 +96,9 @@ def heat_map(connection: Connection, until: date | None = None) -> HeatMap:
 def _cells(connection: Connection, nights: Mapping[date, date]) -> dict[str, dict[date, Cell]]:
     names = ("as_of", "feature", "score", "threshold", "drifted", "says")
     rows = connection.execute(
-        select(*(drift_metric.c[name] for name in names)).where(drift_metric.c.as_of.in_(nights))
+        select(*(drift_metric.c[name] for name in names)).where(
+            drift_metric.c.kind == Kind.POLICIES, drift_metric.c.as_of.in_(nights)
+        )
     ).all()
     cells: dict[str, dict[date, Cell]] = {name: {} for name in in_order({row.feature for row in rows})}
     for row in rows:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, select
 
+from motorisk.monitoring.measures import Kind
 from motorisk.warehouse.tables import drift_metric, drift_run, score_run
 
 NIGHTS = 14
@@ -64,11 +65,13 @@ def last_nights(connection: Connection, runs: Sequence[Run]) -> list[Night]:
         row.as_of: row.rows
         for row in connection.execute(select(score_run.c.as_of, score_run.c.rows).where(score_run.c.as_of.in_(dates)))
     }
-    measured = select(drift_run.c.as_of, drift_run.c.dataset_drift).where(drift_run.c.as_of.in_(dates))
+    measured = select(drift_run.c.as_of, drift_run.c.dataset_drift).where(
+        drift_run.c.kind == Kind.POLICIES, drift_run.c.as_of.in_(dates)
+    )
     flags = {row.as_of: row.dataset_drift for row in connection.execute(measured)}
     features = (
         select(drift_metric.c.as_of, drift_metric.c.feature)
-        .where(drift_metric.c.as_of.in_(dates), drift_metric.c.drifted)
+        .where(drift_metric.c.kind == Kind.POLICIES, drift_metric.c.as_of.in_(dates), drift_metric.c.drifted)
         .order_by(drift_metric.c.score.desc())
     )
     drifted: dict[date, list[str]] = {as_of: [] for as_of in flags}
