@@ -53,7 +53,7 @@ def drift_router(pool: Pool) -> APIRouter:
         file = _full_report(as_of)
         if not file.is_file():
             sentence = "Evidently's report of this night is not kept where Airflow's API server runs."
-            return notice(404, "No full report", sentence, (f"Drift as of {as_of}", pages.drift_page(str(as_of))))
+            return notice(404, "No full report", sentence)
         return page(file.read_text(encoding="utf-8"), policy=EVIDENTLY)
 
     return router

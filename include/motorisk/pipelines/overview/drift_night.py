@@ -30,14 +30,19 @@ class FeatureNight:
         return bool(self.figures["drifted"])
 
     @property
+    def by_this_month(self) -> bool:
+        """Whether the newest month alone is past its threshold; where it is not, a drift is one of all months."""
+        return bool(self.figures["score"] >= self.figures["threshold"])
+
+    @property
     def says(self) -> str:
         """What the figures mean; nights before sentences were kept have only figures."""
         return str(self.figures["says"] or f"{self.name} {'drifts' if self.drifted else 'is as in the reference'}.")
 
     @property
     def score(self) -> str:
-        """Score against threshold."""
-        return f"{number(self.figures['score'])} of {number(self.figures['threshold'])}"
+        """Of the newest month, and from where on it drifts."""
+        return f"{number(self.figures['score'])} (drifts from {number(self.figures['threshold'])})"
 
     @property
     def evidence(self) -> str:
@@ -58,7 +63,7 @@ class FeatureNight:
     def facts(self) -> tuple[tuple[str, str], ...]:
         """The figures for people."""
         known = (
-            ("Score of its threshold", self.score),
+            ("Score", self.score),
             ("Evidence of all months", self.evidence if self.figures["evidence"] is not None else UNKNOWN),
             ("Drifts since", self.since),
             ("Passes its bound", self.forecast),
