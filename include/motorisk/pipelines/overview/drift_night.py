@@ -16,6 +16,9 @@ from motorisk.warehouse.tables import alarm, drift_metric, drift_run
 OVERWHELMING = 1e9
 """Larger evidence is not worth its digits."""
 
+WHOLE = 100
+"""Evidence from here on is told in whole numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureNight:
@@ -165,7 +168,9 @@ def newest_night(connection: Connection) -> date | None:
 def _odds(evidence: float | None) -> str:
     if evidence is None:
         return UNKNOWN
-    return f"1 : {evidence:,.3g}" if evidence < OVERWHELMING else f"more than 1 : {OVERWHELMING:,.0f}"
+    if evidence >= OVERWHELMING:
+        return f"more than 1 : {OVERWHELMING:,.0f}"
+    return f"1 : {evidence:,.0f}" if evidence >= WHOLE else f"1 : {evidence:.3g}"
 
 
 def _between(month: date | None, earliest: date | None, latest: date | None) -> str:
