@@ -141,9 +141,12 @@ def test_years_of_nights_are_shown_three_at_a_time(championed: Engine) -> None:
         newest = heat_map(connection)
         assert newest.earlier is not None
         earlier = heat_map(connection, newest.earlier)
+        before = heat_map(connection, date(2000, 1, 1))
     assert len(newest.months) == MONTHS
     assert (earlier.months[0], earlier.months[-1], len(earlier.months)) == (first, date(2018, 5, 1), 5)
     assert earlier.earlier is None
+    assert (newest.has_later, earlier.has_later, before.has_later) == (False, True, True)
+    assert before.months == ()
 
 
 def test_a_night_is_told_feature_by_feature_and_hostile_names_are_text(championed: Engine) -> None:

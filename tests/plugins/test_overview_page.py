@@ -1,6 +1,7 @@
 """The overview and the drift of runs, on a night that Airflow ran for real; screenshots under `tests/artifacts/`."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from motorisk.modelling.snapshot import extract_snapshot
 from motorisk.pipelines.folders import snapshots
 from motorisk.pipelines.overview.page import policy
 from motorisk.pipelines.simulate import simulate_portfolio
+from motorisk.registry.versions import all_versions
 from motorisk.settings import Settings
 from motorisk.simulation.portfolio import Simulation
 from motorisk.warehouse.tables import drift_metric, drift_run
@@ -129,8 +131,12 @@ def test_the_overview_tells_of_the_night(platform: Any, night: Callable[[], dict
     )
     assert note.is_success, note.text
     page = platform.client("uma").get("/motorisk/").text
-    assert '<a href="/motorisk/models/1">version 1</a>' in page
-    assert "Version 2 waits to be decided" in page or "version 2</a>" in page
+    with platform.warehouse.connect() as connection:
+        states = {version.version: version.state for version in all_versions(connection)}
+    for version, state in states.items():  # which of them is the champion was decided by other tests
+        assert (f'champion is <a href="/motorisk/models/{version}">' in page) == (state == "approved")
+        assert (f"Version {version} waits to be decided" in page) == (state == "validated")
+    assert "approved" in states.values()
     assert f'<a href="/motorisk/scores/{NIGHT}">4,800</a>' in page
     assert "Checked. &#34;&gt;&lt;img" in page
     assert f'href="/motorisk/drift/{NIGHT}#feature-miles"' in page
@@ -193,9 +199,16 @@ def test_the_frame_follows_what_was_chosen_in_airflow(uma: Callable[..., Page], 
     page = uma(color_scheme=system, viewport=DESK)
     page.evaluate("chosen => localStorage.setItem('theme', chosen)", chosen)
     page.goto("/plugin/motorisk")
-    body = page.frame_locator("iframe[title=Motorisk]").locator("body")
-    expect(body.get_by_role("heading", name="Motorisk")).to_be_visible()
-    assert (_brightness(body) > 200) == (chosen == "light")
+    frame = page.frame_locator("iframe[title=Motorisk]")
+    expect(frame.get_by_role("heading", name="Motorisk")).to_be_visible()
+    expect(page.locator("html")).to_have_class(re.compile(chosen))  # Airflow itself
+    assert (_brightness(frame.locator("body")) > 200) == (chosen == "light")
+    frame.get_by_role("link", name="Version 1", exact=True).click()
+    expect(frame.get_by_role("heading", name="Model version 1")).to_be_visible()
+    assert (_brightness(frame.locator("body")) > 200) == (chosen == "light")
+    page.evaluate("system => localStorage.setItem('theme', system)", system)
+    expect(frame.locator("html")).to_have_attribute("data-theme", system)
+    assert (_brightness(frame.locator("body")) > 200) == (system == "light")
 
 
 def test_a_link_to_a_run_leaves_the_frame(night: Callable[[], dict[str, str]], uma: Callable[..., Page]) -> None:
@@ -218,6 +231,7 @@ def test_a_run_has_a_tab_with_its_drift(night: Callable[[], dict[str, str]], uma
     expect(frame.get_by_role("row", name="miles ▲ drifts")).to_be_visible()
     page.screenshot(path=ARTIFACTS / "tab.png")
     frame.get_by_role("link", name="Evidently's report").click()
+    expect(frame.get_by_role("heading", name=f"Drift as of {NIGHT}")).to_have_count(0)
     expect(frame.get_by_text("braking_distance").first).to_be_visible()
     page.screenshot(path=ARTIFACTS / "full-report.png")
     page.goto(f"/dags/score_portfolio/runs/{runs['score_portfolio'].replace('+', '%2B')}/plugin/motorisk-drift")

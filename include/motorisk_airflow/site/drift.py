@@ -54,7 +54,7 @@ def drift_router(pool: Pool) -> APIRouter:
         report = _workspace().html(Kind.POLICIES, as_of)
         if report is None:
             sentence = "Evidently's workspace has no report of this night, or is not where Airflow's API server runs."
-            return notice(404, "No full report", sentence, (f"Drift as of {as_of}", pages.drift_page(str(as_of))))
+            return notice(404, "No full report", sentence)
         return page(report, policy=EVIDENTLY)
 
     return router

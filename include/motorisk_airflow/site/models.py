@@ -26,13 +26,15 @@ def models_router(pool: Pool) -> APIRouter:
     @router.get("/models")
     def versions() -> Response:
         with pool.connect() as connection:
-            return page(html.versions_page(all_versions(connection), card_page, ("Motorisk", overview_page())))
+            found = all_versions(connection)
+        back = ("Motorisk", overview_page())
+        return page(html.versions_page(found, card_page, back, script=html.frame_script()))
 
     @router.get("/models/{version}")
     def card(version: VersionNumber) -> Response:
         with pool.connect() as connection:
             found = card_of(connection, version)
-        return page(html.card_page(found, versions=models_page()))
+        return page(html.card_page(found, versions=models_page(), script=html.frame_script()))
 
     @router.get("/models/{version}/plots/{name}.svg")
     def plot(version: VersionNumber, name: str) -> Response:
@@ -46,6 +48,7 @@ def models_router(pool: Pool) -> APIRouter:
     @router.get("/scores/{as_of}", dependencies=[for_readers_of("score_portfolio")])
     def scores(as_of: date) -> Response:
         with pool.connect() as connection:
-            return page(summary_page(summarise_scores(connection, as_of)))
+            found = summarise_scores(connection, as_of)
+        return page(summary_page(found, script=html.frame_script()))
 
     return router

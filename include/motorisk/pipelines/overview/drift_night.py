@@ -17,6 +17,9 @@ from motorisk.warehouse.tables import alarm, drift_metric, drift_run
 OVERWHELMING = 1e9
 """Larger evidence is not worth its digits."""
 
+WHOLE = 100
+"""Evidence from here on is told in whole numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureNight:
@@ -31,14 +34,19 @@ class FeatureNight:
         return bool(self.figures["drifted"])
 
     @property
+    def by_this_month(self) -> bool:
+        """Whether the newest month alone is past its threshold; where it is not, a drift is one of all months."""
+        return bool(self.figures["score"] >= self.figures["threshold"])
+
+    @property
     def says(self) -> str:
         """What the figures mean; nights before sentences were kept have only figures."""
         return str(self.figures["says"] or f"{self.name} {'drifts' if self.drifted else 'is as in the reference'}.")
 
     @property
     def score(self) -> str:
-        """Score against threshold."""
-        return f"{number(self.figures['score'])} of {number(self.figures['threshold'])}"
+        """Of the newest month, and from where on it drifts."""
+        return f"{number(self.figures['score'])} (drifts from {number(self.figures['threshold'])})"
 
     @property
     def evidence(self) -> str:
@@ -59,7 +67,7 @@ class FeatureNight:
     def facts(self) -> tuple[tuple[str, str], ...]:
         """The figures for people."""
         known = (
-            ("Score of its threshold", self.score),
+            ("Score", self.score),
             ("Evidence of all months", self.evidence if self.figures["evidence"] is not None else UNKNOWN),
             ("Drifts since", self.since),
             ("Passes its bound", self.forecast),
@@ -167,7 +175,9 @@ def newest_night(connection: Connection) -> date | None:
 def _odds(evidence: float | None) -> str:
     if evidence is None:
         return UNKNOWN
-    return f"1 : {evidence:,.3g}" if evidence < OVERWHELMING else f"more than 1 : {OVERWHELMING:,.0f}"
+    if evidence >= OVERWHELMING:
+        return f"more than 1 : {OVERWHELMING:,.0f}"
+    return f"1 : {evidence:,.0f}" if evidence >= WHOLE else f"1 : {evidence:.3g}"
 
 
 def _between(month: date | None, earliest: date | None, latest: date | None) -> str:

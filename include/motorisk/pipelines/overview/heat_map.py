@@ -56,11 +56,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """Months without a gap, the oldest first, and cells by feature and month; `earlier` is the newest one cut off."""
+    """Months without a gap, the oldest first, and cells by feature and month; `earlier` is the newest one cut off.
+
+    `has_later`: later months were measured too.
+    """
 
     months: tuple[date, ...]
     cells: Mapping[str, Mapping[date, Cell]]
     earlier: date | None
+    has_later: bool = False
 
     @property
     def years(self) -> list[tuple[int, int]]:
@@ -83,14 +87,14 @@ def heat_map(connection: Connection, until: date | None = None) -> HeatMap:
     found = {row.month: row.as_of for row in connection.execute(nights)}
     measured = [month for month in found if until is None or month <= until]
     if not measured:
-        return HeatMap((), {}, None)
+        return HeatMap((), {}, None, has_later=bool(found))
     first = max(measured[0], add_months(measured[-1], 1 - MONTHS))
     months = [first]
     while months[-1] < measured[-1]:
         months.append(add_months(months[-1], 1))
     earlier = max((month for month in measured if month < first), default=None)
     cells = _cells(connection, {found[month]: month for month in months if month in found})
-    return HeatMap(tuple(months), cells, earlier)
+    return HeatMap(tuple(months), cells, earlier, has_later=max(found) > months[-1])
 
 
 def _cells(connection: Connection, nights: Mapping[date, date]) -> dict[str, dict[date, Cell]]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
-from motorisk.modelling.card.html import content_security_policy, page_environment, page_style
+from motorisk.modelling.card.html import content_security_policy, frame_script, page_environment, page_style
 from motorisk.modelling.card.wording import percent, said
 from motorisk.pipelines.overview import chart
 from motorisk.pipelines.overview.accuracy import Accuracy
@@ -108,27 +108,18 @@ def drift_page(
 
 def policy() -> str:
     """The Content-Security-Policy of these pages: nothing but their own style sheet and script."""
-    return content_security_policy(_css(), _script())
-
-
-def _file(name: str) -> str:
-    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
+    return content_security_policy(_css(), frame_script())
 
 
 @lru_cache(maxsize=1)
 def _css() -> str:
-    return page_style() + _file("overview.css")
-
-
-@lru_cache(maxsize=1)
-def _script() -> str:
-    return _file("frame.js")
+    return page_style() + (files(__package__) / "templates" / "overview.css").read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     loader = ChoiceLoader([PackageLoader("motorisk.pipelines.overview"), PackageLoader("motorisk.modelling.card")])
-    environment = page_environment(loader, _css(), _script())
+    environment = page_environment(loader, _css(), frame_script())
     environment.filters |= {"percent": percent, "said": said}
     environment.globals |= {"area": chart, "most_months": MONTHS, "nightly": NIGHTLY}
     return environment
