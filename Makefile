@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test lint format lock install install-demo install-test clean
+.PHONY: help demo test coverage lint audit audit-advisories format lock install install-demo install-test clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,11 +19,27 @@ test: $(VENV)/test-installed  ## All tests, against real Postgres, Airflow and g
 	@scripts/install-system-parts.sh
 	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGUMENTS)
 
+coverage: $(VENV)/test-installed  ## All tests again, and which branches of the library they never took (at least 90 % are)
+	@scripts/install-system-parts.sh
+	@rm -rf test-results/coverage && mkdir -p test-results/coverage
+	@$(BIN)/python -m coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report --fail-under 90
+
 lint: $(VENV)/test-installed  ## Formatting, style, types and the direction of imports
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: $(VENV)/test-installed  ## Dependencies: still there, whole, maintained, of known licences; the bill of materials
+	@$(BIN)/python scripts/audit_dependencies.py
+	@mkdir -p dist
+	@$(BIN)/pip-licenses --python $(BIN)/python --format=csv --output-file=dist/licences.csv
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.cdx.json $(BIN)/python
+
+audit-advisories: $(VENV)/test-installed  ## Known vulnerabilities, asked of the Python advisory database (needs the internet)
+	@for file in requirements/*.txt; do $(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement $$file || exit 1; done
 
 format: $(VENV)/test-installed  ## Put the code into its format
 	@$(BIN)/ruff check --fix

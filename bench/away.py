@@ -42,7 +42,7 @@ def _away(here: World, way: str, before: float, away: float) -> None:
 
 async def _loaded(here: World, server: Server, way: str, seconds: float, away: float, table: Table) -> None:
     answers, _ = await asyncio.gather(
-        load(server.port, connections=CONNECTIONS, seconds=seconds),
+        load(server.port, here.key, connections=CONNECTIONS, seconds=seconds),
         asyncio.to_thread(_away, here, way, (seconds - away) / 2, away),
     )
     slow = [second for second in answers.seconds if second > BAR_MS / 1000]

@@ -20,8 +20,8 @@ RECONNECT_SECONDS = 0.02
 class Answers:
     """What came back; `broken` counts connections that ended under a request (it is asked again)."""
 
-    quotes: list[tuple[str, str, int, str, str]] = field(default_factory=list)
-    """Idempotency key, quote id, version, gross premium, where recorded."""
+    quotes: list[tuple[str | None, str, int, str, str]] = field(default_factory=list)
+    """Idempotency key if any, quote id, version, gross premium, where recorded."""
     refused: list[str] = field(default_factory=list)
     broken: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -40,12 +40,13 @@ class _Connection:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def ask(self, key: str) -> tuple[int, Any]:
+    async def ask(self, key: str | None) -> tuple[int, Any]:
         """One request; `OSError` or `EOFError` where the connection ends."""
         if self._reader is None or self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        named = "" if key is None else f"Idempotency-Key: {key}\r\n"
         head = (
-            f"POST /v1/quotes HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\n"
+            f"POST /v1/quotes HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n{named}"
             f"Authorization: Bearer {self._api_key}\r\nContent-Length: {len(BODY)}\r\n\r\n"
         )
         self._writer.write(head.encode() + BODY)
@@ -62,10 +63,10 @@ class _Connection:
         self._reader = self._writer = None
 
 
-async def _ask_on(port: int, api_key: str, until: float, answers: Answers) -> None:
+async def _ask_on(port: int, api_key: str, until: float, answers: Answers, *, is_keyed: bool) -> None:
     connection = _Connection(port, api_key)
     while time.monotonic() < until:
-        key = str(uuid.uuid4())
+        key = str(uuid.uuid4()) if is_keyed else None
         start = time.monotonic()
         while True:
             try:
@@ -88,8 +89,13 @@ async def _ask_on(port: int, api_key: str, until: float, answers: Answers) -> No
 
 
 async def load(port: int, api_key: str, *, connections: int, seconds: float) -> Answers:
-    """Ask on so many connections for so long; a broken request is asked again with its key."""
+    """Ask on so many connections for so long, on every second one with idempotency keys.
+
+    A broken request is asked again: with its key, or as a new one.
+    """
     answers = Answers()
     until = time.monotonic() + seconds
-    await asyncio.gather(*(_ask_on(port, api_key, until, answers) for _ in range(connections)))
+    await asyncio.gather(
+        *(_ask_on(port, api_key, until, answers, is_keyed=number % 2 == 0) for number in range(connections))
+    )
     return answers

@@ -1,6 +1,6 @@
 """How fast a portfolio is scored, against what Postgres itself needs.
 
-    python bench/scoring.py [--rows 1000000] [--rounds 5] [--pandas-rows 200000] [--partitions 1,4,1000]
+    .venv/bin/python -m bench.scoring [--rows 1000000] [--rounds 5] [--pandas-rows 200000] [--partitions 1,4,1000]
 
 Starts a PostgreSQL of its own in a temporary folder, fills it with policies, trains a champion and measures in rounds,
 each of which takes every way in turn, so that whatever else the machine does hits all of them alike. Figures are
@@ -76,15 +76,25 @@ def platform(rows: int) -> Iterator[tuple[EmbeddedPostgres, Engine, str]]:
             simulate_portfolio(engine, Simulation(date(2023, 1, 1), months=1, policies_a_month=1500))
             configuration = TrainingConfiguration(candidates=("rules", "gam", "trend_gam"), search_trials=0)
             train(engine, Settings(home=Path(folder), user="bench", approval="auto"), date(2023, 1, 31), configuration)
-            with engine.begin() as connection:
-                connection.execute(text("SELECT setseed(0.5)"))
-                connection.execute(text(FILL), {"first": 1, "last": rows})
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("VACUUM ANALYZE insurance.policy"))
+            fill(engine, 1, rows)
             yield server, engine, url
             engine.dispose()
         finally:
             server.stop()
+
+
+def fill(engine: Engine, first: int, last: int) -> None:
+    """Add policies with numbers from `first` to `last`; there may be none of them."""
+    with engine.begin() as connection:
+        connection.execute(text("SELECT setseed(0.5)"))
+        connection.execute(text(FILL), {"first": first, "last": last})
+    vacuum(engine)
+
+
+def vacuum(engine: Engine) -> None:
+    """Leave no work for later that would fall into a measurement."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE insurance.policy"))
 
 
 class Floor:
@@ -220,37 +230,27 @@ class Adbc:
         return pa.record_batch(columns, names=list(OUTPUT_COLUMNS))
 
 
-def by_pandas(engine: Engine, limit: int) -> None:
-    """The obvious way: read_sql, a prediction for the frame, to_sql."""
-    import pandas as pd
+def against_pandas(engine: Engine, limit: int) -> Iterator[str]:
+    """How much faster one process is than pandas, both with a portfolio of so many policies."""
+    from bench.pandas_scoring import Pandas
 
-    with engine.connect() as connection:
-        plan = load_plan(connection, champion(connection).version)
-        tariff = in_force(tariffs(connection), AS_OF)
-    frame = pd.read_sql(f"{_as_sql(engine)} LIMIT {limit}".replace("%", "%%"), engine)
-    features = {name: frame[name].to_numpy(float) for name in plan.terms}
-    found = assess(plan, features, pd.to_datetime(frame["effective_date"]).to_numpy().astype("datetime64[D]"))
-    money = premiums(tariff, found.probabilities)
-    scores = pd.DataFrame(
-        {
-            "as_of": AS_OF,
-            "policy_id": frame["policy_id"],
-            "version": 1,
-            "tariff": tariff.name,
-            "predictor": np.where(found.by_model, "model", "rules"),
-            "risk_class": found.class_names,
-            "expected_risk": found.expected_risk,
-            "p_low": found.probabilities[:, 0],
-            "p_medium": found.probabilities[:, 1],
-            "p_high": found.probabilities[:, 2],
-            "net": money.net / 100,
-            "insurance_tax": money.insurance_tax / 100,
-            "gross": money.gross / 100,
-        }
-    )
+    # Not those of the month that the champion was trained on.
+    beyond = text("DELETE FROM insurance.policy WHERE policy_id > :last AND effective_date >= '2023-03-01'")
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE floor"))
-    scores.to_sql("floor", engine, if_exists="append", index=False)
+        connection.execute(beyond, {"last": f"P{limit:09d}"})
+    vacuum(engine)
+    score_portfolio(engine, AS_OF)
+    pandas = Pandas(engine, AS_OF)
+    ways = {"the obvious pandas": pandas.obvious, "pandas with our vectorised pricing": pandas.vectorised}
+    for name, way in ways.items():
+        yield f"{name}: {pandas.checked(way, limit)}"  # and everything is loaded
+        slow, quick = [], []
+        for _ in range(3):
+            slow.append(clock(lambda way=way: way(limit)))
+            quick.append(clock(lambda: score_portfolio(engine, AS_OF)))
+        times = statistics.median(own / other for own, other in zip(slow, quick, strict=True))
+        own, other = statistics.median(slow), statistics.median(quick)
+        yield f"{limit:,} policies: {name} {own:.2f} s, one process {other:.2f} s: {times:.1f} times faster"
 
 
 def main() -> None:
@@ -292,15 +292,8 @@ def main() -> None:
             table.add_row(name, f"{statistics.median(seconds):.2f}", f"{statistics.median(ratios):.2f}", spread)
         console.print(table)
         if arguments.pandas_rows:
-            limited = min(arguments.pandas_rows, rows)
-            slow = clock(lambda: by_pandas(engine, limited))
-            with engine.begin() as connection:
-                connection.execute(text("DELETE FROM insurance.outcome"))
-                connection.execute(text(f"DELETE FROM insurance.policy WHERE policy_id > 'P{limited:09d}'"))  # noqa: S608
-            quick = statistics.median(clock(lambda: score_portfolio(engine, AS_OF)) for _ in range(3))
-            console.print(
-                f"{limited:,} policies: pandas {slow:.2f} s, one process {quick:.2f} s: {slow / quick:.1f} times faster"
-            )
+            for sentence in against_pandas(engine, min(arguments.pandas_rows, rows)):
+                console.print(sentence)
 
 
 if __name__ == "__main__":

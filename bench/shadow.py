@@ -153,7 +153,9 @@ def beside(here: World, seconds: int, rounds: int) -> None:
             for _ in range(rounds):
                 for is_followed, found in (*runs.items(), *reversed(runs.items())):
                     with following(here, is_followed) as seconds_used:
-                        found.append(asyncio.run(load(service.port, connections=connections, seconds=seconds)))
+                        found.append(
+                            asyncio.run(load(service.port, here.key, connections=connections, seconds=seconds))
+                        )
                     used += seconds_used
             for is_followed, found in runs.items():
                 table.add_row(

@@ -6,6 +6,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import psycopg2
@@ -18,7 +19,8 @@ from motorisk.quoting.backlog import Backlog
 from motorisk.quoting.database import Database
 from motorisk.quoting.journal import journal_files
 from motorisk.quoting.ledger import Entry, KeyClaim, Ledger, LedgerSession
-from motorisk.quoting.recorder import Outcome, Recorder
+from motorisk.quoting.recorder import Recorder
+from motorisk.quoting.recording import Outcome
 from motorisk.quoting.rows import input_line
 from motorisk.settings import Settings
 from motorisk.warehouse.tables import drift_inbox, quote, quote_key
@@ -333,6 +335,50 @@ def test_a_database_that_does_not_answer_holds_a_row_up_once(
     assert len(stored(warehouse)) == len(set(stored(warehouse))) == 3
 
 
+def test_who_does_not_wait_is_called_once_when_the_rows_are_durable(recorder: Recorder, warehouse: Engine) -> None:
+    called: SimpleQueue[str] = SimpleQueue()
+    rows = [entry() for _ in range(50)]
+    for row in rows:
+        recording = recorder.begin([row])
+        recording.when_settled(lambda row=row, recording=recording: called.put(name(row)))
+        assert recording.outcomes() == [Outcome("ledger")]
+    late = recorder.begin([entry()])
+    late.outcomes()
+    late.when_settled(lambda: called.put("late"))
+    assert sorted(called.get(timeout=5) for _ in range(51)) == sorted([*map(name, rows), "late"])
+    time.sleep(0.1)
+    assert called.empty()
+    assert len(stored(warehouse)) == 51
+
+
+def test_a_database_that_does_not_answer_holds_nobody_up_who_does_not_wait(
+    recorder: Recorder, backlog: Backlog, session: LedgerSession, warehouse: Engine
+) -> None:
+    recorder.record([entry()])
+    with warehouse.connect() as connection:
+        connection.execute(text("LOCK TABLE motorisk.quote IN ACCESS EXCLUSIVE MODE"))
+        began = [recorder.begin([entry()]) for _ in range(10)]
+        assert [recording.outcomes() for recording in began] == [[Outcome("journal")]] * 10
+        assert recorder.begin([entry()]).outcomes() == [Outcome("journal")]
+    deadline = time.monotonic() + 20
+    while recorder.is_stuck:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    backlog.carry(session)
+    assert len(stored(warehouse)) == len(set(stored(warehouse))) == 12
+
+
+def test_a_row_of_nobody_who_waits_that_postgres_refuses_fails_alone(recorder: Recorder, warehouse: Engine) -> None:
+    good, bad = entry(), entry()
+    bad = bad._replace(line=bad.line.replace("\tmock\t", "\tnonsense\t"))
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda row: recorder.begin([row]), [good, bad]))
+    assert found[0].outcomes() == [Outcome("ledger")]
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        found[1].outcomes()
+    assert stored(warehouse) == [name(good)]
+
+
 def test_where_neither_postgres_nor_the_disk_takes_a_row_it_is_not_answered(
     database: Database,
     tmp_path: Path,
@@ -345,6 +391,8 @@ def test_where_neither_postgres_nor_the_disk_takes_a_row_it_is_not_answered(
         with pytest.raises(QuoteNotRecorded):
             recorder.record([entry()])
         assert recorder.is_refusing
+        with pytest.raises(QuoteNotRecorded):
+            recorder.begin([entry()]).outcomes()
 
 
 def test_rows_that_nobody_waits_for_are_durable_after_a_flush(recorder: Recorder, warehouse: Engine) -> None:

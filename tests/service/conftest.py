@@ -103,7 +103,7 @@ def gunicorn(environment: Mapping[str, str], log: Path) -> subprocess.Popen[byte
 def running(environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
     port = free_port()
     log = folder / f"gunicorn-{port}.log"
-    process = gunicorn({**environment, "MOTORISK_QUOTE_PORT": str(port), "MOTORISK_QUOTE_WORKERS": "2"}, log)
+    process = gunicorn({"MOTORISK_QUOTE_WORKERS": "2", **environment, "MOTORISK_QUOTE_PORT": str(port)}, log)
     admin_port = environment.get("MOTORISK_QUOTE_ADMIN_PORT", port)
     service = Service(f"http://127.0.0.1:{port}", process, log, f"http://127.0.0.1:{admin_port}")
     try:

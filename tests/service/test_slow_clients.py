@@ -1,5 +1,6 @@
 """Clients that send too slowly, too much, or nothing: they cost themselves, and nobody else."""
 
+import json
 import socket
 import threading
 import time
@@ -104,6 +105,41 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read(
                 sent += len(piece)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert sent <= 3 * limit
+
+
+def test_a_client_that_does_not_read_its_answers_does_not_keep_a_service_from_the_others(
+    warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
+) -> None:
+    version = approve(warehouse)
+    service = start_service(quote_workers="1", quote_threads="2")
+    service.wait_until_served(version)
+    content = json.dumps(body).encode()
+    request = HEAD + b"Content-Length: %d\r\n\r\n" % len(content) + content
+    is_given_up = False
+
+    def ask_without_end() -> None:
+        """Ask until neither the answers nor, therefore, the questions go through any more."""
+        nonlocal is_given_up
+        address = urlsplit(service.url)
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect((str(address.hostname), address.port or 0))
+            try:
+                deaf.sendall(request * 20_000)
+            except OSError:
+                is_given_up = True
+
+    asking = threading.Thread(target=ask_without_end)
+    asking.start()
+    took = []
+    while asking.is_alive():
+        start = time.monotonic()
+        service.post("/v1/quotes", body).raise_for_status()
+        took.append(time.monotonic() - start)
+        time.sleep(0.05)
+    assert is_given_up
+    assert max(took) < 5  # less than the service has patience with a client
+    assert "Traceback" not in service.log.read_text()
 
 
 def test_a_read_that_the_database_holds_up_ends(

@@ -10,7 +10,7 @@ import struct
 import time
 from typing import Any
 
-from motorisk_web.bounded_worker import BoundedWorker
+from motorisk_web.deferring_worker import DeferringWorker
 
 SLOTS = 256
 LEAVE_SECONDS = 0.0002
@@ -24,7 +24,7 @@ for _slot in range(SLOTS):
     _connections[_slot] = _NOBODY
 
 
-class BalancedWorker(BoundedWorker):
+class BalancedWorker(DeferringWorker):
     """A worker that tells the others how many connections it has."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -3,6 +3,7 @@
 Nothing that is imported here may import prometheus_client, which looks for its folder once.
 """
 
+import gc
 import os
 import shutil
 import socket
@@ -88,6 +89,9 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start the thread that follows the champion: after the fork, which threads do not survive."""
+    # What has been imported stays: looking through it for garbage again and again holds every request up.
+    gc.collect()
+    gc.freeze()
     worker.wsgi.extensions["motorisk"].refresher.start()
 
 

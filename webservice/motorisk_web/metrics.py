@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from motorisk.errors import MotoriskError
 from motorisk.quoting.backlog import Backlog
 from motorisk.quoting.service import QuoteService
+from motorisk_web.later import LaterAnswer
 from motorisk_web.measurements import Measurements
 from motorisk_web.services import Services
 
@@ -117,6 +118,13 @@ def measure_requests(app: Flask, measurements: Measurements) -> None:
         route = asked.url_rule.rule if asked.url_rule else UNMATCHED
         asked.environ[_ROUTE] = route
         method = asked.method if asked.method in _METHODS else "OTHER"
-        seconds = time.perf_counter() - asked.environ[_STARTED]
-        measurements.request_answered(route, method, response.status_code, seconds)
+        started = asked.environ[_STARTED]
+
+        def count(status: int) -> None:
+            measurements.request_answered(route, method, status, time.perf_counter() - started)
+
+        if isinstance(response, LaterAnswer):
+            response.count_with(count)
+        else:
+            count(response.status_code)
         return response

@@ -18,6 +18,7 @@ from motorisk_web.access import current_client
 from motorisk_web.answers import JsonAnswer
 from motorisk_web.documents import Document, quote_document, what_if_document
 from motorisk_web.language import requested_language
+from motorisk_web.later import LaterAnswer
 from motorisk_web.problems import InvalidRequest, problem_members, problem_responses
 from motorisk_web.schemas import (
     BatchDocument,
@@ -82,16 +83,25 @@ def blueprint(services: Services) -> APIBlueprint:
         and `fallback` says why. The quote is stored before it is answered; `Location` is where it can be read again.
         """
         name, language = header.idempotency_key, requested_language(header.accept_language)
-        client = current_client()
-        key = None if name is None else IdempotencyKey(client or RESERVED, name)
-        quote = quoting.quote(body.asked(), language=language, key=key, client=client)
-        headers = {"Location": f"{request.script_root}/v1/quotes/{quote.priced.quote_id}"}
+        client, here = current_client(), f"{request.script_root}/v1/quotes"
+        if name is None:
+            pending = quoting.begin_quote(body.asked(), language=language, client=client)
+            ready = _created(pending.quote, here, language)
+
+            def answer() -> JsonAnswer:
+                quote = pending.recorded()
+                measurements.quote_stored(quote)
+                return ready if quote is pending.quote else _created(quote, here, language)
+
+            return LaterAnswer(pending.recording, answer)
+        quote = quoting.quote(
+            body.asked(), language=language, key=IdempotencyKey(client or RESERVED, name), client=client
+        )
         if quote.is_repeated:
-            headers["Idempotency-Replayed"] = "true"
             measurements.quote_repeated()
         else:
             measurements.quote_stored(quote)
-        return _answer(quote_document(quote), language, HTTPStatus.CREATED, headers)
+        return _created(quote, here, language)
 
     @api.post(
         "/what-if",
@@ -166,7 +176,14 @@ def _batch_document(answers: list[Quote | MotoriskError]) -> Document:
     return {"answered": answered, "refused": len(answers) - answered, "results": results}
 
 
+def _created(quote: Quote, here: str, language: Language) -> JsonAnswer:
+    headers = {"Location": f"{here}/{quote.priced.quote_id}"}
+    if quote.is_repeated:
+        headers["Idempotency-Replayed"] = "true"
+    return _answer(quote_document(quote), language, HTTPStatus.CREATED, headers)
+
+
 def _answer(
     document: Document, language: Language, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
-) -> Response:
+) -> JsonAnswer:
     return JsonAnswer(document, status, {"Content-Language": language, "Vary": "Accept-Language", **(headers or {})})

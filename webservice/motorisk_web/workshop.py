@@ -9,6 +9,7 @@ from flask_openapi3.models.tag import Tag
 from motorisk_web.access import current_client
 from motorisk_web.answers import JsonAnswer
 from motorisk_web.documents import prediction_document
+from motorisk_web.later import LaterAnswer
 from motorisk_web.problems import problem_responses
 from motorisk_web.quotes import BODY_PROBLEMS
 from motorisk_web.schemas import QuoteRequest, WorkshopPrediction
@@ -28,9 +29,14 @@ def blueprint(services: Services) -> APIBlueprint:
     @validated()
     def predict(body: QuoteRequest) -> Response:
         """Predict the risk class of a policy; the older API, kept for its clients."""
-        quote = quoting.quote(body.asked(), channel="predict", client=current_client())
-        measurements.quote_stored(quote)
-        return JsonAnswer(prediction_document(quote.priced))
+        pending = quoting.begin_quote(body.asked(), channel="predict", client=current_client())
+        ready = JsonAnswer(prediction_document(pending.quote.priced))
+
+        def answer() -> JsonAnswer:
+            measurements.quote_stored(pending.recorded())
+            return ready
+
+        return LaterAnswer(pending.recording, answer)
 
     @api.post("/mock/", doc_ui=False)
     @api.post("/mock", operation_id="predict_mock", responses={HTTPStatus.OK: nothing, **problems})

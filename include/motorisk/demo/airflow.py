@@ -91,6 +91,9 @@ class LocalAirflow:
             "DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
             "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            # A worker that overlooks its task's end notices it at the next heartbeat: by default after up to 5 s, in
+            # which the next partition waits.
+            "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "LOGGING__BASE_LOG_FOLDER": str(self.logs / "tasks"),
             "USAGE_DATA_COLLECTION__ENABLED": "False",
         }
@@ -170,9 +173,12 @@ class AirflowApi:
         runs = self._get(f"/api/v2/dags/{dag_id}/dagRuns", order_by="-run_after", limit=1)["dag_runs"]
         return runs[0] if runs else None
 
-    def trigger(self, dag_id: str) -> None:
-        """Start a run of a DAG now."""
-        self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None}).raise_for_status()
+    def trigger(self, dag_id: str, **params: Any) -> str:
+        """Start a run of a DAG now; returns the run's id."""
+        body = {"logical_date": None, "conf": params}
+        answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
+        answer.raise_for_status()
+        return str(answer.json()["dag_run_id"])
 
     def _get(self, path: str, **parameters: Any) -> dict[str, Any]:
         answer = self._client.get(path, params=parameters)

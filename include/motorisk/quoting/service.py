@@ -27,7 +27,8 @@ from motorisk.quoting.database import Database
 from motorisk.quoting.ledger import Entry, KeyClaim, KeyHolder, Ledger
 from motorisk.quoting.pricing import Estimate, Pricer
 from motorisk.quoting.quote import Channel, PricedQuote, Quote, explain
-from motorisk.quoting.recorder import Outcome, Recorder
+from motorisk.quoting.recorder import Recorder
+from motorisk.quoting.recording import Outcome, Recording
 from motorisk.quoting.rows import channel_of, input_line, priced_line, priced_quote
 from motorisk.quoting.wording import Language
 from motorisk.registry.tariffs import in_force
@@ -70,6 +71,19 @@ class Change(NamedTuple):
     feature: str
     value: float
     quote: Quote
+
+
+class PendingQuote(NamedTuple):
+    """A quote on its way to a disk."""
+
+    quote: Quote
+    """As it will be if the ledger takes it; to be told to nobody before."""
+    recording: Recording
+
+    def recorded(self) -> Quote:
+        """The quote, once it is durable; `QuoteNotRecorded` where it could not be stored."""
+        (outcome,) = self.recording.outcomes()
+        return self.quote if outcome.recorded == "ledger" else self.quote._replace(recorded=outcome.recorded)
 
 
 class Readiness(NamedTuple):
@@ -170,18 +184,28 @@ class QuoteService:
         `NoChampion`, `EffectiveDateRefused`, `NoTariff` (none is in force today), `KeyReused` (another question was
         asked with the key) or `QuoteNotRecorded`.
         """
+        if key is None:
+            return self.begin_quote(asked, channel=channel, language=language, client=client).recorded()
         serving = self._champion.serving
         model = self._champion.require(serving)
         priced, estimate = _priced(model, serving, asked, channel, client)
-        if key is None:
-            (outcome,) = self._recorder.record([Entry(priced_line(priced))])
-        else:
-            claim = KeyClaim(key.client, key.key, asked.fingerprint(), priced.quote_id, priced.quoted_at)
-            outcome = self._record_once(Entry(priced_line(priced), claim), claim)
-            if outcome.holder is not None:
-                return self._repeated(claim, outcome.holder, language)
+        claim = KeyClaim(key.client, key.key, asked.fingerprint(), priced.quote_id, priced.quoted_at)
+        outcome = self._record_once(Entry(priced_line(priced), claim), claim)
+        if outcome.holder is not None:
+            return self._repeated(claim, outcome.holder, language)
         currency = _currency(serving.tariffs, priced.tariff)
         return explain(priced, model.pricer, currency, language=language, estimate=estimate, recorded=outcome.recorded)
+
+    def begin_quote(
+        self, asked: Asked, *, channel: Channel = "quote", language: Language = "en", client: str | None = None
+    ) -> PendingQuote:
+        """Price and explain, and return while the quote is being recorded; else as `quote` without a key."""
+        serving = self._champion.serving
+        model = self._champion.require(serving)
+        priced, estimate = _priced(model, serving, asked, channel, client)
+        recording = self._recorder.begin([Entry(priced_line(priced))])
+        currency = _currency(serving.tariffs, priced.tariff)
+        return PendingQuote(explain(priced, model.pricer, currency, language=language, estimate=estimate), recording)
 
     def quote_many(
         self, many: Iterable[Asked], *, language: Language = "en", client: str | None = None
