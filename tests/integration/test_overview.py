@@ -10,6 +10,7 @@ from sqlalchemy import Engine, event, insert, text
 
 from motorisk.domain.calendar import add_months
 from motorisk.errors import NotEnoughData
+from motorisk.monitoring.measures import Kind
 from motorisk.pipelines.overview.accuracy import Accuracy, AccuracyHistory
 from motorisk.pipelines.overview.chart import accuracy_chart
 from motorisk.pipelines.overview.drift_night import FeatureNight, drift_of_night, newest_night
@@ -69,7 +70,9 @@ class Tags(HTMLParser):
         return [attributes for name, attributes in self.found if name == tag]
 
 
-def _night(engine: Engine, as_of: date, month: date, features: Mapping[str, tuple[float, bool]]) -> None:
+def _night(
+    engine: Engine, as_of: date, month: date, features: Mapping[str, tuple[float, bool]], kind: Kind = Kind.POLICIES
+) -> None:
     """What a night stores: scores against a threshold of 0.1, and whether the feature drifts."""
     drifted = sum(found for _, found in features.values())
     with engine.begin() as connection:
@@ -77,6 +80,7 @@ def _night(engine: Engine, as_of: date, month: date, features: Mapping[str, tupl
             insert(drift_run),
             {
                 "as_of": as_of,
+                "kind": kind,
                 "version": 1,
                 "month": month,
                 "rows": 1500,
@@ -91,6 +95,7 @@ def _night(engine: Engine, as_of: date, month: date, features: Mapping[str, tupl
             [
                 {
                     "as_of": as_of,
+                    "kind": kind,
                     "feature": name,
                     "score": score,
                     "threshold": 0.1,
@@ -147,6 +152,24 @@ def test_years_of_nights_are_shown_three_at_a_time(championed: Engine) -> None:
     assert earlier.earlier is None
     assert (newest.has_later, earlier.has_later, before.has_later) == (False, True, True)
     assert before.months == ()
+
+
+def test_quotes_and_scores_of_the_day_are_not_mixed_with_the_policies(championed: Engine) -> None:
+    day = date(2024, 4, 1)
+    _night(championed, day, date(2024, 3, 1), {"age": (0.01, False)})
+    for as_of in (day, date(2024, 4, 2)):
+        _night(championed, as_of, date(2024, 4, 1), {"age": (0.9, True)}, Kind.QUOTES)
+        _night(championed, as_of, date(2024, 4, 1), {"premium": (0.9, True)}, Kind.SCORES)
+    with championed.connect() as connection:
+        shown = heat_map(connection)
+        assert newest_night(connection) == day
+        assert [(feature.name, feature.drifted) for feature in drift_of_night(connection, day).features] == [
+            ("age", False)
+        ]
+        (night,) = last_nights(connection, [_run("report_drift", day, 1)])
+    assert shown.months == (date(2024, 3, 1),)
+    assert list(shown.cells) == ["age"]
+    assert (night.dataset_drift, night.drifted) == (False, ())
 
 
 def test_a_night_is_told_feature_by_feature_and_hostile_names_are_text(championed: Engine) -> None:
