@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ class Source:
     rows: sql.Composable
     values: Mapping[str, sql.Composable]
     parameters: Mapping[str, object]
-    period: sql.Composable = _ONE
+    period: sql.Composable = field(default_factory=lambda: _ONE)
 
 
 def exact_columns(connection: Connection, reference: Reference, source: Source) -> Columns:
