@@ -4,7 +4,7 @@
 **When** as soon as `train_model` offers a validated version (`MOTORISK_APPROVAL=human`); or by hand with `version`.
 
 **What** shows the model card with its plots under *Required Actions* and waits, without a worker; the card as a page
-is under *Motorisk models*. *Approve* makes the version the champion, *Reject* turns it down for good; either may say
+is under *Motorisk*. *Approve* makes the version the champion, *Reject* turns it down for good; either may say
 why. Nobody's answer within a week is a *Reject*.
 
 **If `record` is red** the answer could not be carried out: whoever trained a version cannot approve it, and a version

@@ -12,17 +12,17 @@ from sqlalchemy import Engine
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.simulation.portfolio import Simulation
 
-PLUGIN = Path(__file__).parents[2] / "plugins" / "motorisk_models.py"
+PLUGIN = Path(__file__).parents[2] / "plugins" / "motorisk_pages.py"
 
 
 @pytest.fixture
 def links(airflow: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("motorisk_models", PLUGIN)
+    spec = importlib.util.spec_from_file_location("motorisk_pages", PLUGIN)
     assert spec is not None
     assert spec.loader is not None
     plugin = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(plugin)
-    return {found.name: found for found in plugin.MotoriskModels.global_operator_extra_links}
+    return {found.name: found for found in plugin.MotoriskPages.global_operator_extra_links}
 
 
 def _addresses(link: Any, run: Any) -> set[str]:
@@ -55,6 +55,6 @@ def test_addresses_begin_where_airflow_is_served(airflow: Path, monkeypatch: pyt
     from motorisk_airflow.pages import card_page, models_page, plot_page
 
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://insurer.example/airflow/")
-    assert models_page() == "/airflow/motorisk/"
+    assert models_page() == "/airflow/motorisk/models"
     assert card_page(3) == "/airflow/motorisk/models/3"
     assert plot_page(3, "term-age") == "/airflow/motorisk/models/3/plots/term-age.svg"

@@ -1,6 +1,7 @@
-"""A real API server of Airflow with this checkout's plugins, on a warehouse with two versions."""
+"""A real API server of Airflow with this checkout's plugins, on a warehouse with two versions, and a browser."""
 
 import json
+import shutil
 import socket
 import subprocess
 import time
@@ -8,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
@@ -19,6 +22,10 @@ from motorisk.demo.airflow import LocalAirflow
 from motorisk.demo.processes import last_words
 from motorisk.registry import transitions
 from motorisk.settings import Settings
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SECONDS = 1000
+expect.set_options(timeout=60 * SECONDS)
 
 WAREHOUSE = "plugin_warehouse"
 START_SECONDS = 120
@@ -93,3 +100,43 @@ def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> N
                 return
         time.sleep(0.3)
     raise AssertionError(f"the API server did not start: {last_words(log)}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def uma(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a window of the underwriter's, logged in; fails where a page broke its Content-Security-Policy."""
+    contexts: list[BrowserContext] = []
+    refused: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            refused.append(message.text)
+
+    def open_window(**options: Any) -> Page:
+        context = browser.new_context(base_url=platform.url, **options)
+        context.set_default_timeout(60 * SECONDS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", note)
+        page.goto("/")
+        page.locator("input[name=username]").fill("uma")
+        page.locator("input[name=password]").fill(platform.passwords["uma"])
+        page.locator("button[type=submit]").click()
+        expect(page.get_by_role("link", name="Motorisk", exact=True)).to_be_visible()
+        return page
+
+    yield open_window
+    for context in contexts:
+        context.close()
+    assert refused == []

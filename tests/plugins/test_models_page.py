@@ -14,12 +14,23 @@ from xml.etree import ElementTree as ET
 import pytest
 from sqlalchemy import text
 
-from motorisk.modelling.card.html import content_security_policy
+from motorisk.modelling.card.html import content_security_policy, frame_script
 from motorisk.pipelines.score import score_portfolio
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 HEAVY = {"fastapi", "flask", "jinja2", "matplotlib", "numpy", "pandas", "psycopg2", "pydantic_settings", "scipy"}
-PAGES = ("/motorisk/", "/motorisk/models/1", "/motorisk/models/99", "/motorisk/models/1/plots/term-age.svg")
+PAGES = (
+    "/motorisk/",
+    "/motorisk/models",
+    "/motorisk/models/1",
+    "/motorisk/models/99",
+    "/motorisk/models/1/plots/term-age.svg",
+    "/motorisk/scores/2024-03-15",
+    "/motorisk/drift?dag_id=report_drift&run_id=manual",
+    "/motorisk/drift?dag_id=train_model&run_id=manual",
+    "/motorisk/drift/2024-03-15",
+    "/motorisk/drift/2024-03-15/report",
+)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -36,16 +47,18 @@ def test_nobody_sees_models_without_logging_in(platform: Any, path: str) -> None
 
 def test_an_underwriter_sees_the_versions_and_their_cards(platform: Any) -> None:
     uma = platform.client("uma")
-    versions = uma.get("/motorisk/")
+    versions = uma.get("/motorisk/models")
     assert versions.status_code == 200
     assert f'<a href="/motorisk/models/{platform.offered}">Version {platform.offered}</a>' in versions.text
     card = uma.get(f"/motorisk/models/{platform.offered}")
     assert f"<h1>Model version {platform.offered}</h1>" in card.text
     assert "tess &lt;script&gt;alert(1)&lt;/script&gt;" in card.text
-    assert "<script" not in versions.text + card.text
+    policy = content_security_policy(script=frame_script())
     for answer in (versions, card):
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert answer.headers["Content-Security-Policy"] == f"{content_security_policy()}; frame-ancestors 'self'"
+        assert answer.text.count("<script") == 1
+        assert f"<script>{frame_script()}</script>" in answer.text
+        assert answer.headers["Content-Security-Policy"] == f"{policy}; frame-ancestors 'self'"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"
 
@@ -68,6 +81,11 @@ def test_plots_are_images_under_the_same_roof(platform: Any) -> None:
         "/motorisk/models/1/plots/term-shoe.svg",
         "/motorisk/models/1/plots/..%2F..%2Fpage.svg",
         "/motorisk/nothing",
+        "/motorisk/?until=2024-13",
+        "/motorisk/drift",
+        "/motorisk/drift/yesterday",
+        "/motorisk/drift/2024-03-15/report",
+        "/motorisk/drift/..%2F..%2Fsecrets/report",
         "/motorisk/docs",
         "/motorisk/openapi.json",
     ],
@@ -114,9 +132,10 @@ def test_a_plan_that_was_changed_is_a_sentence(platform: Any) -> None:
 
 def test_the_navigation_leads_to_the_page(platform: Any) -> None:
     plugins = platform.client("admin").get("/api/v2/plugins").json()["plugins"]
-    (ours,) = [plugin for plugin in plugins if plugin["name"] == "motorisk_models"]
+    (ours,) = [plugin for plugin in plugins if plugin["name"] == "motorisk_pages"]
     assert [(view["name"], view["href"], view["destination"]) for view in ours["external_views"]] == [
-        ("Motorisk models", "/motorisk/", "nav")
+        ("Motorisk", "/motorisk/", "nav"),
+        ("Drift", "/motorisk/drift?dag_id={DAG_ID}&run_id={RUN_ID}", "dag_run"),
     ]
     assert platform.client("admin").get("/api/v2/plugins/importErrors").json()["import_errors"] == []
 
@@ -131,7 +150,7 @@ before = set(sys.modules)
 def refuse(*arguments, **options):
     raise AssertionError("the plugin connects while it is read")
 socket.socket.connect = refuse
-runpy.run_path({str(PLUGINS / "motorisk_models.py")!r})
+runpy.run_path({str(PLUGINS / "motorisk_pages.py")!r})
 print(json.dumps(sorted({{module.partition(".")[0] for module in set(sys.modules) - before}})))
 """
     environment = {**os.environ, "MOTORISK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
@@ -164,7 +183,7 @@ def test_the_summary_of_scores_is_a_page_for_people_who_are_logged_in(platform: 
     assert "<b>" not in found.text
     for missing, status, sentence in (
         ("2024-03-16", 422, "no scores of 2024-03-16 were published"),
-        ("yesterday", 404, "Scores have a date"),
+        ("yesterday", 404, "Nights have a date"),
     ):
         answer = platform.client("uma").get(f"/motorisk/scores/{missing}")
         assert answer.status_code == status

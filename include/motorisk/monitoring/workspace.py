@@ -106,6 +106,11 @@ class Workspace:
         if files.exists(path):
             files.rm_file(path)
 
+    def has(self, kind: Kind, as_of: date) -> bool:
+        """Whether there is a snapshot of a night."""
+        files, root = self._where
+        return bool(files.exists(f"{root}/{_snapshot(kind, as_of)}"))
+
     def html(self, kind: Kind, as_of: date) -> str | None:
         """A night's report as a page of its own; None where there is no snapshot."""
         content = self._read(_snapshot(kind, as_of))

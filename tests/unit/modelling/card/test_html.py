@@ -122,10 +122,11 @@ def test_plots_and_tables_can_be_read_aloud(card: Card) -> None:
 
 def test_a_page_has_colours_for_light_for_dark_and_for_paper(card: Card) -> None:
     css = card_page(card)
-    assert "@media (prefers-color-scheme: dark)" in css
+    assert "color-scheme: light dark" in css
     assert "@media print" in css
     used, given = set(re.findall(r"var\((--[a-z]+)\)", css)), set(re.findall(r"(--[a-z]+):", css))
     assert used == given
+    assert set(re.findall(r"(--[a-z]+): light-dark\(#[0-9a-f]+, #[0-9a-f]+\);", css)) == given
     for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL):
         assert set(re.findall(r"(--[a-z]+):", block)) == given
 
@@ -139,7 +140,7 @@ def test_an_image_stands_alone_under_its_own_policy(card: Card) -> None:
     assert style.text is not None
     digest = base64.b64encode(hashlib.sha256(style.text.encode()).digest()).decode()
     assert f"style-src 'sha256-{digest}'" in policy
-    assert "prefers-color-scheme: dark" in style.text
+    assert "--paper: light-dark(" in style.text
 
 
 def test_versions_are_listed_with_their_cards(model: ModelVersion) -> None:
