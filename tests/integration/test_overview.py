@@ -13,7 +13,7 @@ from motorisk.errors import NotEnoughData
 from motorisk.monitoring.measures import Kind
 from motorisk.pipelines.overview.accuracy import Accuracy, AccuracyHistory
 from motorisk.pipelines.overview.chart import accuracy_chart
-from motorisk.pipelines.overview.drift_night import FeatureNight, drift_of_night, newest_night
+from motorisk.pipelines.overview.drift_night import drift_of_night, newest_night
 from motorisk.pipelines.overview.heat_map import MONTHS, heat_map
 from motorisk.pipelines.overview.nights import Run, last_nights
 from motorisk.pipelines.overview.page import Overview, drift_page, overview_page
@@ -22,7 +22,7 @@ from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.registry import transitions
 from motorisk.registry.versions import all_versions
 from motorisk.simulation.portfolio import Simulation
-from motorisk.warehouse.tables import drift_metric, drift_run
+from motorisk.warehouse.tables import drift_metric, drift_reading, drift_run
 
 NASTY = 'x"><script>alert(1)</script>'
 
@@ -192,11 +192,29 @@ def test_a_night_is_told_feature_by_feature_and_hostile_names_are_text(champione
         assert "alert(1)" not in page.partition("</script>")[0]
 
 
-def test_a_reading_is_shown_where_a_night_has_one() -> None:
-    assert FeatureNight("age", {"says": "x"}).reading == []
-    assert FeatureNight("age", {"reading": "Older drivers. Retrain."}).reading == [("", "Older drivers. Retrain.")]
-    told = FeatureNight("age", {"reading": {"what_to_do": "retrain", "premium": None}}).reading
-    assert told == [("what to do", "retrain")]
+def test_what_a_night_reads_into_an_alarm_is_shown_beside_its_feature(championed: Engine) -> None:
+    day = date(2024, 4, 1)
+    _night(championed, day, date(2024, 3, 1), {"miles": (0.3, True), "age": (0.01, False)})
+    with championed.begin() as connection:
+        connection.execute(
+            insert(drift_reading),
+            {
+                "as_of": day,
+                "feature": "miles",
+                "version": 1,
+                "action": "watch",
+                "says": f"Fewer miles. {NASTY}",
+                "reading": {},
+            },
+        )
+        night = drift_of_night(connection, day)
+    assert [(feature.name, feature.reading) for feature in night.features] == [
+        ("age", None),
+        ("miles", f"Fewer miles. {NASTY}"),
+    ]
+    page = drift_page(night, Somewhere())
+    assert page.count('class="reading"') == 1
+    assert "Fewer miles. x&#34;&gt;&lt;script&gt;alert(1)" in page
 
 
 def _run(dag_id: str, day: date, hour: int, **values: Any) -> Run:

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, func, select
 
 from motorisk.domain.calendar import month_name
 from motorisk.errors import NotEnoughData
-from motorisk.modelling.card.wording import UNKNOWN, number, setting, whole
+from motorisk.modelling.card.wording import UNKNOWN, number, whole
 from motorisk.monitoring.measures import Kind
 from motorisk.pipelines.overview.heat_map import in_order
-from motorisk.warehouse.tables import alarm, drift_metric, drift_run
+from motorisk.warehouse.tables import alarm, drift_metric, drift_reading, drift_run
 
 OVERWHELMING = 1e9
 """Larger evidence is not worth its digits."""
@@ -27,6 +27,8 @@ class FeatureNight:
 
     name: str
     figures: Mapping[str, Any]
+    reading: str | None
+    """What its alarm probably means and what to do, in sentences; None without an alarm."""
 
     @property
     def drifted(self) -> bool:
@@ -80,14 +82,6 @@ class FeatureNight:
             ("Outliers", whole(self.figures["outliers"])),
         )
         return tuple((name, value) for name, value in known if value != UNKNOWN)
-
-    @property
-    def reading(self) -> list[tuple[str, str]]:
-        """What it probably means and what to do, where the night tells: paragraphs, each with a name or ''."""
-        told = self.figures.get("reading")
-        if isinstance(told, Mapping):
-            return [(str(name).replace("_", " "), setting(value)) for name, value in told.items() if value]
-        return [("", setting(told))] if told else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +137,12 @@ def drift_of_night(connection: Connection, as_of: date) -> DriftNight:
             select(drift_metric).where(drift_metric.c.as_of == as_of, drift_metric.c.kind == Kind.POLICIES)
         )
     }
+    readings = {
+        feature: says
+        for feature, says in connection.execute(
+            select(drift_reading.c.feature, drift_reading.c.says).where(drift_reading.c.as_of == as_of)
+        )
+    }
     columns = (alarm.c.version, alarm.c.reason, alarm.c.since, alarm.c.asked_at)
     alarms = connection.execute(
         select(*columns)
@@ -157,7 +157,7 @@ def drift_of_night(connection: Connection, as_of: date) -> DriftNight:
         reference_rows=run.reference_rows,
         windows=run.windows,
         dataset_drift=run.dataset_drift,
-        features=tuple(FeatureNight(name, rows[name]) for name in in_order(set(rows))),
+        features=tuple(FeatureNight(name, rows[name], readings.get(name)) for name in in_order(set(rows))),
         alarms=tuple(OpenAlarm(*row) for row in alarms),
     )
 
