@@ -202,7 +202,7 @@ def test_what_a_night_reads_into_an_alarm_is_shown_beside_its_feature(championed
                 "as_of": day,
                 "feature": "miles",
                 "version": 1,
-                "action": "watch",
+                "action": "nothing",
                 "says": f"Fewer miles. {NASTY}",
                 "reading": {},
             },

@@ -1,5 +1,6 @@
 """`motorisk monitor`: drift of the quotes as they come, beside the service."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from motorisk.pipelines.monitor import LiveWindow, Monitor
 
 LOOK_SECONDS = 2.0
+NICENESS = 10
+"""On a machine that it shares, the monitor gives way to the quote service."""
 MOST_AT_ONCE = 100
 """Windows that `--once` closes at most; whoever is further behind starts it again."""
 
@@ -45,6 +48,7 @@ def monitor(
             _tell(closed)
         console.print(f"{len(windows)} windows closed, {found.pending():,} quotes wait for the next.")
         return
+    os.nice(NICENESS)
     with _stopped_by_signals() as stopped:
         _follow(found, stopped, as_json=json)
 

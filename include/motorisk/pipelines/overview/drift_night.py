@@ -137,12 +137,8 @@ def drift_of_night(connection: Connection, as_of: date) -> DriftNight:
             select(drift_metric).where(drift_metric.c.as_of == as_of, drift_metric.c.kind == Kind.POLICIES)
         )
     }
-    readings = {
-        feature: says
-        for feature, says in connection.execute(
-            select(drift_reading.c.feature, drift_reading.c.says).where(drift_reading.c.as_of == as_of)
-        )
-    }
+    says = select(drift_reading.c.feature, drift_reading.c.says).where(drift_reading.c.as_of == as_of)
+    readings = dict(connection.execute(says).tuples().all())
     columns = (alarm.c.version, alarm.c.reason, alarm.c.since, alarm.c.asked_at)
     alarms = connection.execute(
         select(*columns)
