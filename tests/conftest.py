@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
@@ -187,6 +188,22 @@ def _unreachable(engine: Engine) -> Iterator[None]:
 def unreachable() -> Unreachable:
     """Take a database away: end its connections and allow no new ones."""
     return _unreachable
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium.
+
+    It ends with each module: while it runs, its thread has a running event loop, in which neither a second Playwright
+    nor `asyncio.run` of other tests could start.
+    """
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield found
+        found.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from uuid import uuid4
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
 from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.drift import evidently_report
@@ -27,7 +26,6 @@ from motorisk.monitoring.workspace import Night, Workspace, page, project_id, sn
 from motorisk.settings import PREFIX
 from motorisk.simulation.portfolio import draw_features
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARTIFACTS = Path(__file__).parents[1] / "artifacts" / "drift-ui"
 NIGHT = date(2026, 3, 31)
 NIGHTS = 6
@@ -90,14 +88,6 @@ def url(nights: tuple[_Nights, Path], tmp_path_factory: pytest.TempPathFactory) 
     finally:
         process.terminate()
         assert process.wait(20) in {0, -15}, log.read_text()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture
@@ -191,7 +181,6 @@ def test_a_page_of_a_night_can_be_taken_away(url: str) -> None:
     assert "miles drifts since about 2026-01." in answer.text
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_a_project_shows_its_panels_with_data(window: Page) -> None:
     window.goto("/")
     expect(window.get_by_text("Drift of policies")).to_be_visible()
@@ -202,7 +191,6 @@ def test_a_project_shows_its_panels_with_data(window: Page) -> None:
     _keep(window, "dashboard")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_a_report_begins_with_our_words(window: Page) -> None:
     window.goto(page(Kind.POLICIES, NIGHT))
     expect(window.get_by_text("miles drifts since about 2026-01.")).to_be_visible()

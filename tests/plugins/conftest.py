@@ -1,7 +1,6 @@
-"""A real API server of Airflow with this checkout's plugins, on a warehouse with two versions, and a browser."""
+"""A real API server of Airflow with this checkout's plugins, on a warehouse with two versions."""
 
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -13,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
@@ -23,7 +22,6 @@ from motorisk.demo.processes import last_words
 from motorisk.registry import transitions
 from motorisk.settings import Settings
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECONDS = 1000
 expect.set_options(timeout=60 * SECONDS)
 
@@ -100,17 +98,6 @@ def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> N
                 return
         time.sleep(0.3)
     raise AssertionError(f"the API server did not start: {last_words(log)}")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture
