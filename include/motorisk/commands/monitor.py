@@ -1,6 +1,5 @@
 """`motorisk monitor`: drift of the quotes as they come, beside the service."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from motorisk.commands.opening import warehouse
 from motorisk.commands.output import JsonOption, console, notices, print_json
+from motorisk.commands.priority import give_way
 from motorisk.errors import DatabaseUnavailable, NoChampion
 from motorisk.settings import settings
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from motorisk.pipelines.monitor import LiveWindow, Monitor
 
 LOOK_SECONDS = 2.0
-NICENESS = 10
-"""On a machine that it shares, the monitor gives way to the quote service."""
 MOST_AT_ONCE = 100
 """Windows that `--once` closes at most; whoever is further behind starts it again."""
 
@@ -48,7 +46,7 @@ def monitor(
             _tell(closed)
         console.print(f"{len(windows)} windows closed, {found.pending():,} quotes wait for the next.")
         return
-    os.nice(NICENESS)
+    give_way()
     with _stopped_by_signals() as stopped:
         _follow(found, stopped, as_json=json)
 

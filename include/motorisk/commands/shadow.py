@@ -1,6 +1,5 @@
 """`motorisk shadow`: challengers that price every quote too, without any effect on customers."""
 
-import os
 import signal
 import threading
 from dataclasses import asdict
@@ -17,14 +16,12 @@ from motorisk.commands.models import VersionArgument
 from motorisk.commands.opening import warehouse
 from motorisk.commands.options import ByOption, CommentOption, parse_day
 from motorisk.commands.output import JsonOption, console, notices, print_json
+from motorisk.commands.priority import give_way
 from motorisk.registry import shadows
 from motorisk.registry.shadows import Shadow
 
 if TYPE_CHECKING:
     from motorisk.pipelines.shadow.following import Followed
-
-NICENESS = 10
-"""On a machine that it shares, the follower gives way to the quote service."""
 
 app = typer.Typer(no_args_is_help=True, help="Challengers that price every quote too, without effect on customers.")
 
@@ -114,7 +111,7 @@ def run(
             console.print(f"Version {found.version}: {found.quotes:,} quotes priced in {found.seconds:.1f} s.")
 
     engine = warehouse()
-    os.nice(NICENESS)
+    give_way()
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
