@@ -45,8 +45,8 @@ format: $(VENV)/test-installed  ## Put the code into its format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-lock: $(VENV)/uv-installed  ## Resolve the newest allowed versions into requirements/
-	@scripts/lock.sh $(BIN)/uv
+lock: $(VENV)/uv-installed  ## Resolve the newest allowed versions into requirements/ (KEEP=1: only what pyproject.toml changes)
+	@scripts/lock.sh $(BIN)/uv $(if $(KEEP),--keep)
 
 install: install-demo  ## The same as install-demo
 install-demo: $(VENV)/demo-installed  ## The environment of `make demo`
