@@ -79,8 +79,7 @@ def _create(connection: Connection, statement: str, name: str) -> bool:
         _attempt(
             connection,
             statement,
-            f"the role {name} is missing and this login may not create roles: an administrator has to run "
-            f"{statement.split(' PASSWORD ')[0]}",
+            f"the role {name} is missing and this login may not create roles: an administrator has to run " + statement,
         )
     except DBAPIError as error:
         # Another database of the cluster was quicker.
@@ -108,7 +107,7 @@ def grant(connection: Connection, login: str, roles: Collection[Role], password:
     """
     if not _LOGIN.fullmatch(login) or login.startswith(("pg_", "motorisk_")):
         raise InvalidData(
-            f"a login's name is 1 to 63 letters, digits, dots, dashes, underscores and @, begins with a letter, and not "
+            "a login's name is 1 to 63 letters, digits, dots, dashes, underscores and @, begins with a letter, and not "
             f"with pg_ or motorisk_; got {login!r}"
         )
     name = connection.dialect.identifier_preparer.quote_identifier(login)
