@@ -42,6 +42,11 @@ def test_the_quote_service_works_under_its_own_role(
     with warehouse.begin() as connection:  # as on the first day of a month for which nobody has made a partition
         partition = connection.scalar(this_month)
         connection.execute(text(f"DROP TABLE {partition}"))
+
+    def said(statement: str) -> Any:
+        with warehouse.connect() as connection:
+            return connection.scalar(text(statement))
+
     service = start_service(database_url=login_url, quote_access="keys")
     service.wait_until_served(version)
     headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "once"}
@@ -55,16 +60,11 @@ def test_the_quote_service_works_under_its_own_role(
         del headers["Idempotency-Key"]
         for address in ("/predict", "/predict/mock"):
             assert client.post(address, json=body, headers=headers).status_code == httpx.codes.OK
+        _wait_for(lambda: said("SELECT last_used_on FROM motorisk.api_key") is not None)
         with unreachable(warehouse):
             away = client.post("/v1/quotes", json=body, headers=headers)
             assert away.status_code == httpx.codes.CREATED, away.text
-
-    def said(statement: str) -> Any:
-        with warehouse.connect() as connection:
-            return connection.scalar(text(statement))
-
     _wait_for(lambda: said("SELECT count(*) FROM motorisk.quote") == 4)  # the journal is carried over
-    _wait_for(lambda: said("SELECT last_used_on FROM motorisk.api_key") is not None)
     with warehouse.connect() as connection:
         assert connection.scalar(text(f"SELECT count(*) FROM {partition}")) == 4
         assert connection.scalar(text("SELECT count(*) FROM motorisk.drift_inbox")) == 4
