@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test coverage lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean
+.PHONY: help demo test coverage lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,19 @@ helm-docs: $(VENV)/test-installed  ## The table of values in the chart's README,
 
 lock: $(VENV)/uv-installed  ## Resolve the newest allowed versions into requirements/ (KEEP=1: only what pyproject.toml changes)
 	@scripts/lock.sh $(BIN)/uv $(if $(KEEP),--keep)
+
+images:  ## The container images: Airflow with the library, and the quote service
+	@scripts/images.sh
+
+env:  ## .env for docker compose, with new passwords; what is there already stays
+	@$(PYTHON) scripts/make_env.py
+
+up: env images  ## The whole platform in containers, one night run through Airflow
+	@docker compose up --detach --wait
+	@scripts/addresses.sh
+
+down:  ## Stop the containers; data stay (docker compose down --volumes removes them too)
+	@docker compose --profile '*' down
 
 install: install-demo  ## The same as install-demo
 install-demo: $(VENV)/demo-installed  ## The environment of `make demo`

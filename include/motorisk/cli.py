@@ -14,6 +14,7 @@ from motorisk.commands import (
     data,
     database,
     drift_ui,
+    first_night,
     models,
     monitor,
     nights,
@@ -35,6 +36,7 @@ app = typer.Typer(
     help="Train, approve, serve and watch a motor insurer's risk models.",
 )
 app.command()(service.demo)
+app.command("first-night")(first_night.first_night)
 app.add_typer(database.app, name="db")
 app.command()(data.simulate)
 app.command("import")(data.import_files)
