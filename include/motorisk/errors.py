@@ -128,6 +128,12 @@ class ReplayDiffers(MotoriskError):
     title = "Replay differs"
 
 
+class EvidenceBroken(MotoriskError):
+    """The audit trail or the ledger of quotes is not as it was sealed."""
+
+    title = "Evidence broken"
+
+
 class ScoringIncomplete(MotoriskError):
     """Scores and portfolio disagree; the earlier scores of the date stay published."""
 

@@ -64,6 +64,8 @@ WHOLE: dict[Role, dict[str, set[str]]] = {
         **_all_of({"SELECT"}, "insurance.policy", "insurance.outcome", "motorisk.quote", "motorisk.tariff"),
         "motorisk.model_event": {"SELECT"},
         "motorisk.shadow": {"SELECT", "INSERT", "UPDATE"},
+        **_all_of({"SELECT"}, "motorisk.erasure", "motorisk.erased_reference"),
+        "motorisk.quote_seal": {"SELECT", "INSERT"},
         "motorisk.drift_inbox": {"SELECT", "DELETE"},
         "motorisk.score": set(RIGHTS),
     },
@@ -88,7 +90,7 @@ WHOLE: dict[Role, dict[str, set[str]]] = {
             f"motorisk.{name}": {"SELECT"}
             for name in (
                 "model_version", "model_event", "shadow", "shadow_quote", "tariff", "score", "drift_threshold",
-                "drift_inbox", "drift_window", "drift_window_metric", *_NIGHTS, *_FIGURES,
+                "drift_inbox", "drift_window", "drift_window_metric", "erasure", *_NIGHTS, *_FIGURES,
             )
         },
         "insurance.outcome": {"SELECT"},
@@ -164,6 +166,8 @@ FORBIDDEN = [
     (Role.READING, "SELECT customer_id FROM insurance.policy"),
     (Role.READING, "SELECT * FROM insurance.policy"),
     (Role.READING, "SELECT reference FROM motorisk.quote"),
+    (Role.READING, "SELECT salts FROM motorisk.quote_seal"),
+    (Role.PIPELINE, "UPDATE motorisk.quote_seal SET late = 0"),
     (Role.READING, "SELECT content FROM motorisk.quarantined_row"),
     (Role.READING, "SELECT reasons FROM motorisk.quarantined_row"),
     (Role.READING, "SELECT digest FROM motorisk.api_key"),
@@ -326,8 +330,8 @@ def test_nobody_changes_a_champion_past_the_registry(warehouse: Engine, role: Ro
     attempt(f"{approve} = 'eve'", "approved", other)
 
 
-def test_a_login_is_granted_once_and_limited(warehouse: Engine) -> None:
-    with warehouse.begin() as connection:
+def test_a_login_is_granted_once_and_limited(platform: Platform) -> None:
+    with platform.owner.begin() as connection:
         first = grant(connection, "once@insurer", [Role.QUOTING], "pass'word%")
         again = grant(connection, "once@insurer", [Role.QUOTING])
         both = grant(connection, "once@insurer", [Role.READING])
@@ -348,8 +352,8 @@ def test_a_login_is_granted_once_and_limited(warehouse: Engine) -> None:
         ("", "a login's name is"),
     ],
 )
-def test_what_cannot_be_a_limited_login_is_refused(warehouse: Engine, login: str, because: str) -> None:
-    with pytest.raises(InvalidData, match=because), warehouse.begin() as connection:
+def test_what_cannot_be_a_limited_login_is_refused(platform: Platform, login: str, because: str) -> None:
+    with pytest.raises(InvalidData, match=because), platform.owner.begin() as connection:
         grant(connection, login, [Role.READING])
 
 
