@@ -15,10 +15,10 @@ cut (`motorisk audit verify --anchor DIGEST`).
 the platform: keep a copy of it, and find out who could (`docs/security.md`). *Late* quotes in the log of `seal` came
 out of a journal; where no service was cut off from the database, somebody put them in.
 
-**If `replay` is red** the message names quotes and figures. *By quoting*: the code that prices has changed, or a version or
-a tariff was changed after it had priced; `motorisk quote replay QUOTE_ID` shows one quote. *By scoring alone*: serving
-and batch price differently (training-serving skew); do not publish scores until that is found. Customers keep the
-prices that they were told.
+**If `replay` is red** the message names quotes and figures. *By quoting*: the code that prices has changed, or a
+version or a tariff was changed after it had priced; `motorisk quote replay QUOTE_ID` shows one quote. *By scoring
+alone*: serving and batch price differently (training-serving skew); do not publish scores until that is found.
+Customers keep the prices that they were told.
 
 **Rerunning** a date takes the same sample, and seals what is new since.
 """
