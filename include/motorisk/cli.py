@@ -19,6 +19,7 @@ from motorisk.commands import (
     models,
     monitor,
     nights,
+    privacy,
     quotes,
     scores,
     service,
@@ -54,6 +55,8 @@ app.command()(timelapse.timelapse)
 app.add_typer(quotes.app, name="quote")
 app.add_typer(clients.app, name="clients")
 app.add_typer(audit.app, name="audit")
+app.command()(privacy.erase)
+app.command()(privacy.export)
 app.add_typer(shadow.app, name="shadow")
 app.command("replay-quotes")(traffic.replay_quotes)
 app.command()(monitor.monitor)

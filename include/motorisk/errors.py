@@ -109,6 +109,13 @@ class UnknownClient(MotoriskError):
     title = "Unknown client"
 
 
+class UnknownCustomer(MotoriskError):
+    """Nothing here leads to this customer."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "Unknown customer"
+
+
 class KeyReused(InvalidData):
     """An idempotency key came again with another question."""
 

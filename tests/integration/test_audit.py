@@ -12,15 +12,18 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, insert, select, text, update
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from motorisk.domain.policy import FEATURES
+from motorisk.domain.rating_plan import MAX_PLAN_BYTES
+from motorisk.errors import PlanRefused
 from motorisk.pipelines.audit.chain import BEFORE_THE_FIRST, event_digest, events
 from motorisk.pipelines.audit.sealing import seal_quotes
 from motorisk.pipelines.audit.verifying import require_intact, verify, verify_audit
 from motorisk.registry import shadows, transitions
 from motorisk.registry.events import record
+from motorisk.registry.versions import load_plan
 from motorisk.warehouse.migrate import downgrade, upgrade
 from motorisk.warehouse.tables import model_event, quote
 
@@ -211,6 +214,18 @@ def test_seals_accept_no_change_but_a_salt_that_goes(sealed: tuple[Engine, list[
     ):
         with pytest.raises(ProgrammingError, match="append-only"), engine.begin() as connection:
             connection.execute(text(change))
+
+
+def test_a_plan_of_more_bytes_than_any_has_does_not_get_in_and_is_not_read(sealed: tuple[Engine, list[UUID]]) -> None:
+    engine, _ = sealed
+    larger = text("UPDATE motorisk.model_version SET plan = repeat('x', :size) WHERE version = 1")
+    with pytest.raises(IntegrityError, match="plan_size"), engine.begin() as connection:
+        connection.execute(larger, {"size": MAX_PLAN_BYTES + 1})
+    with tampering(engine) as connection:
+        connection.execute(text("ALTER TABLE motorisk.model_version DROP CONSTRAINT plan_size"))
+        connection.execute(larger, {"size": 50 * MAX_PLAN_BYTES})
+        with pytest.raises(PlanRefused, match="larger than 4194304 bytes"):
+            load_plan(connection, 1)
 
 
 def test_what_comes_late_is_sealed_and_told(warehouse: Engine, offer: Callable[..., int]) -> None:

@@ -18,6 +18,8 @@ from sqlalchemy.pool import NullPool
 from motorisk.domain.policy import FEATURES
 from motorisk.errors import InvalidData, PermissionMissing
 from motorisk.modelling.configuration import TrainingConfiguration
+from motorisk.pipelines.audit.sealing import seal_quotes
+from motorisk.pipelines.audit.verifying import verify_audit
 from motorisk.pipelines.card import card_of
 from motorisk.pipelines.drift import report_drift
 from motorisk.pipelines.importing import import_file
@@ -255,6 +257,8 @@ def test_the_pipeline_does_its_nights_and_analysts_read_them(platform: Platform,
     assert window is not None
     assert window.rows == 100
     assert replay_days(engine, night, night).is_exact
+    assert seal_quotes(engine).quotes == 150
+    assert verify_audit(engine).is_intact
     _analysts_read(platform.engines[Role.READING], night)
     archived = archive_scores(engine, night, tmp_path / "archive")
     assert archived is not None
