@@ -228,6 +228,13 @@ def test_a_plan_of_more_bytes_than_any_has_does_not_get_in_and_is_not_read(seale
             load_plan(connection, 1)
 
 
+def test_quoting_pays_nothing_for_seals(sealed: tuple[Engine, list[UUID]]) -> None:
+    engine, _ = sealed
+    on_insert = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'motorisk.quote'::regclass AND tgtype & 4 > 0"
+    with engine.connect() as connection:
+        assert connection.scalars(text(on_insert)).all() == ["remember_for_drift"]
+
+
 def test_what_comes_late_is_sealed_and_told(warehouse: Engine, offer: Callable[..., int]) -> None:
     _filled(warehouse, offer)
     (late,) = _record(warehouse, _quote(YESTERDAY + timedelta(seconds=2)))

@@ -1,5 +1,6 @@
 """Each role does its work, and nothing else: every table, every right, and the real programs under real logins."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from sqlalchemy import Engine, create_engine, insert, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
+from motorisk.cli import main
 from motorisk.domain.policy import FEATURES
 from motorisk.errors import InvalidData, PermissionMissing
 from motorisk.modelling.configuration import TrainingConfiguration
@@ -35,7 +37,7 @@ from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.pipelines.train import train
 from motorisk.registry import shadows, transitions
 from motorisk.registry.versions import champion, find_champion
-from motorisk.settings import Settings
+from motorisk.settings import Settings, settings
 from motorisk.simulation.portfolio import Simulation
 from motorisk.warehouse.embedded import EmbeddedPostgres
 from motorisk.warehouse.migrate import downgrade, upgrade
@@ -243,17 +245,17 @@ def _record(engine: Engine, rows: int) -> None:
 def test_the_pipeline_does_its_nights_and_analysts_read_them(platform: Platform, tmp_path: Path) -> None:
     engine = platform.engines[Role.PIPELINE]
     url = SecretStr(engine.url.render_as_string(hide_password=False))
-    settings = Settings(home=tmp_path, database_url=url, user="tess", approval="auto", drift_min_rows=100)
-    assert train(engine, settings, END_OF_MONTH_0, CONFIGURATION).approved
+    configured = Settings(home=tmp_path, database_url=url, user="tess", approval="auto", drift_min_rows=100)
+    assert train(engine, configured, END_OF_MONTH_0, CONFIGURATION).approved
     night = date(2023, 2, 28)
     assert score_portfolio(engine, night, partition_rows=500).rows == 1200
     # What the owner published the pipeline may replace, and the other way round.
     assert score_portfolio(platform.owner, night).rows == 1200
     assert score_portfolio(engine, night).rows == 1200
-    assert report_drift(engine, settings, night).rows == 600
+    assert report_drift(engine, configured, night).rows == 600
     assert len(report_performance(engine, night).months) == 1
     _record(platform.owner, 150)
-    window = Monitor(engine, settings, size=100).close_window()
+    window = Monitor(engine, configured, size=100).close_window()
     assert window is not None
     assert window.rows == 100
     assert replay_days(engine, night, night).is_exact
@@ -344,6 +346,34 @@ def test_a_login_is_granted_once_and_limited(platform: Platform) -> None:
     assert (again.roles, again.created, again.password_set) == (["quoting"], False, False)
     assert both.roles == ["quoting", "reading"]
     assert str(stored).startswith("SCRAM-SHA-256$")
+
+
+def test_the_command_grants_and_a_login_that_may_not_is_told_so_in_one_line(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def motorisk(engine: Engine, *arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["motorisk", *arguments])
+        monkeypatch.setenv("MOTORISK_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+        settings.cache_clear()
+        try:
+            main()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        finally:
+            settings.cache_clear()
+        return 0
+
+    monkeypatch.setenv("CLERKS_PASSWORD", "sesame")
+    grant_clerk = ("db", "grant", "clerk", "--role", "reading", "--role", "registry")
+    assert motorisk(platform.owner, *grant_clerk, "--password-from-env", "CLERKS_PASSWORD", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"login": "clerk", "roles": ["registry", "reading"], "created": True, "password_set": True}
+    assert motorisk(platform.owner, *grant_clerk, "--password-from-env", "NOBODYS") == 1
+    assert "NOBODYS holds no password" in capsys.readouterr().err
+    assert motorisk(platform.engines[Role.READING], "clients", "list") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("Permission missing: permission denied for table api_key")
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Connection, Engine, Text, bindparam, delete, func, insert, literal, select, text, update
 
-from motorisk.errors import UnknownCustomer
+from motorisk.errors import DatabaseUnavailable, UnknownCustomer
 from motorisk.pipelines.audit.sealed_rows import HOUR, NO_SALT, LedgerRow, pieces, read_hour
 from motorisk.pipelines.audit.sealing import seal_quotes
 from motorisk.pipelines.scoring.planning import work_table
@@ -61,7 +61,7 @@ class Erasure:
     erased: Erased
 
 
-class _NotSealedYet(Exception):
+class _NotSealedYet(DatabaseUnavailable):
     """A quote of the customer has come since everything was sealed."""
 
 
@@ -191,7 +191,7 @@ def _forget_references(connection: Connection, erasure_id: int, quotes: Sequence
         read_hour(connection, hour, take)
         commitments = _take_salts(connection, hour, rows)
         if commitments.keys() != rows.keys():
-            raise _NotSealedYet
+            raise _NotSealedYet("quotes of the customer come in this moment: nothing was erased, try again")
         connection.execute(
             insert(erased_reference),
             [

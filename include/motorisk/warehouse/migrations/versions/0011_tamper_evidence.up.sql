@@ -113,8 +113,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON motorisk.quote
 CREATE FUNCTION motorisk.refuse_seal_change() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' AND to_jsonb(NEW) - 'salts' = to_jsonb(OLD) - 'salts' AND NEW.salts IS NOT NULL
-        AND NOT EXISTS (
+    IF TG_OP = 'UPDATE' AND to_jsonb(NEW) - 'salts' = to_jsonb(OLD) - 'salts'
+        AND OLD.salts IS NOT NULL AND NEW.salts IS NOT NULL AND NOT EXISTS (
             SELECT FROM generate_series(0, OLD.rows - 1) AS place
             WHERE substr(NEW.salts, 16 * place + 1, 16) NOT IN (
                 substr(OLD.salts, 16 * place + 1, 16), decode(repeat('00', 16), 'hex')
