@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -172,11 +170,12 @@ def test_an_export_has_stable_pseudonyms_and_what_was_known(insurer: Engine, tmp
     assert not {row["customer"] for row in rows} & {row["customer"] for row in csv.DictReader(other.splitlines())}
 
 
-def test_the_commands_tell_what_they_did(insurer: Engine, server_environment: dict[str, str], tmp_path: Path) -> None:
-    def motorisk(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command, settings = [sys.executable, "-m", "motorisk", *arguments], {**server_environment, **environment}
-        settings["MOTORISK_SCORE_ARCHIVE"] = str(tmp_path / "archive")
-        return subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+def test_the_commands_tell_what_they_did(
+    insurer: Engine, server_environment: dict[str, str], command: Callable[..., Any], tmp_path: Path
+) -> None:
+    def motorisk(*arguments: str, **environment: str) -> Any:
+        archive = {"MOTORISK_SCORE_ARCHIVE": str(tmp_path / "archive")}
+        return command({**server_environment, **archive, **environment}, *arguments)
 
     file = tmp_path / "out.csv.gz"
     done = motorisk("export", str(file), "--as-of", "2024-03-31", "--json", MOTORISK_PSEUDONYM_KEY=KEY)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,7 +17,6 @@ from sqlalchemy import Engine, create_engine, insert, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
-from motorisk.cli import main
 from motorisk.domain.policy import FEATURES
 from motorisk.errors import InvalidData, PermissionMissing
 from motorisk.modelling.configuration import TrainingConfiguration
@@ -37,7 +37,7 @@ from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.pipelines.train import train
 from motorisk.registry import shadows, transitions
 from motorisk.registry.versions import champion, find_champion
-from motorisk.settings import Settings, settings
+from motorisk.settings import Settings
 from motorisk.simulation.portfolio import Simulation
 from motorisk.warehouse.embedded import EmbeddedPostgres
 from motorisk.warehouse.migrate import downgrade, upgrade
@@ -245,17 +245,17 @@ def _record(engine: Engine, rows: int) -> None:
 def test_the_pipeline_does_its_nights_and_analysts_read_them(platform: Platform, tmp_path: Path) -> None:
     engine = platform.engines[Role.PIPELINE]
     url = SecretStr(engine.url.render_as_string(hide_password=False))
-    configured = Settings(home=tmp_path, database_url=url, user="tess", approval="auto", drift_min_rows=100)
-    assert train(engine, configured, END_OF_MONTH_0, CONFIGURATION).approved
+    settings = Settings(home=tmp_path, database_url=url, user="tess", approval="auto", drift_min_rows=100)
+    assert train(engine, settings, END_OF_MONTH_0, CONFIGURATION).approved
     night = date(2023, 2, 28)
     assert score_portfolio(engine, night, partition_rows=500).rows == 1200
     # What the owner published the pipeline may replace, and the other way round.
     assert score_portfolio(platform.owner, night).rows == 1200
     assert score_portfolio(engine, night).rows == 1200
-    assert report_drift(engine, configured, night).rows == 600
+    assert report_drift(engine, settings, night).rows == 600
     assert len(report_performance(engine, night).months) == 1
     _record(platform.owner, 150)
-    window = Monitor(engine, configured, size=100).close_window()
+    window = Monitor(engine, settings, size=100).close_window()
     assert window is not None
     assert window.rows == 100
     assert replay_days(engine, night, night).is_exact
@@ -349,31 +349,22 @@ def test_a_login_is_granted_once_and_limited(platform: Platform) -> None:
 
 
 def test_the_command_grants_and_a_login_that_may_not_is_told_so_in_one_line(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    platform: Platform, command: Callable[..., Any]
 ) -> None:
-    def motorisk(engine: Engine, *arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["motorisk", *arguments])
-        monkeypatch.setenv("MOTORISK_DATABASE_URL", engine.url.render_as_string(hide_password=False))
-        settings.cache_clear()
-        try:
-            main()
-        except SystemExit as ended:
-            return int(ended.code or 0)
-        finally:
-            settings.cache_clear()
-        return 0
+    def motorisk(engine: Engine, *arguments: str) -> Any:
+        url = engine.url.render_as_string(hide_password=False)
+        return command({"MOTORISK_DATABASE_URL": url, "CLERKS_PASSWORD": "sesame"}, *arguments)
 
-    monkeypatch.setenv("CLERKS_PASSWORD", "sesame")
     grant_clerk = ("db", "grant", "clerk", "--role", "reading", "--role", "registry")
-    assert motorisk(platform.owner, *grant_clerk, "--password-from-env", "CLERKS_PASSWORD", "--json") == 0
-    said = json.loads(capsys.readouterr().out)
+    done = motorisk(platform.owner, *grant_clerk, "--password-from-env", "CLERKS_PASSWORD", "--json")
+    said = json.loads(done.stdout)
     assert said == {"login": "clerk", "roles": ["registry", "reading"], "created": True, "password_set": True}
-    assert motorisk(platform.owner, *grant_clerk, "--password-from-env", "NOBODYS") == 1
-    assert "NOBODYS holds no password" in capsys.readouterr().err
-    assert motorisk(platform.engines[Role.READING], "clients", "list") == 1
-    told = capsys.readouterr().err
-    assert told.startswith("Permission missing: permission denied for table api_key")
-    assert told.count("\n") == 1
+    refused = motorisk(platform.owner, *grant_clerk, "--password-from-env", "NOBODYS")
+    assert (refused.returncode, "NOBODYS holds no password" in refused.stderr) == (1, True)
+    denied = motorisk(platform.engines[Role.READING], "clients", "list")
+    assert denied.returncode == 1
+    assert denied.stderr.startswith("Permission missing: permission denied for table api_key")
+    assert denied.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
