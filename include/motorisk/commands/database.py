@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from motorisk.commands import backup
 from motorisk.commands.output import JsonOption, console, print_json
 from motorisk.errors import DatabaseUnavailable, SettingsError
 from motorisk.settings import settings
@@ -13,6 +14,8 @@ from motorisk.warehouse.database import DATABASE, embedded_server, open_warehous
 from motorisk.warehouse.schema import LATEST_REVISION, current_revision
 
 app = typer.Typer(no_args_is_help=True, help="The database's address, server and tables.")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 
 
 @app.command("upgrade")
