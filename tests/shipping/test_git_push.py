@@ -175,7 +175,7 @@ def airflow(settings: Settings, postgres: str, checkout: Checkout, tmp_path: Pat
 
     with ExitStack() as stack:
         migrating = _start(Component("migrate", [_airflow(), "db", "migrate"], environment, local.logs / "migrate.log"))
-        assert migrating.wait(120) == 0, (local.logs / "migrate.log").read_text()
+        assert migrating.wait(WAIT_SECONDS) == 0, (local.logs / "migrate.log").read_text()
         for component in components:
             process = _start(component)
             stack.callback(_stop, process)

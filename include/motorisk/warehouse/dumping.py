@@ -17,7 +17,6 @@ from motorisk.warehouse.database import embedded_server
 OLDEST_SERVER = 15
 """From 15 on the schema `public` belongs to the owner of the database."""
 LOCK_SECONDS = 10
-_USER_SCHEMA = "NOT (nspname = 'information_schema' OR starts_with(nspname, 'pg_'))"
 
 
 class Programs:
@@ -88,11 +87,11 @@ def server_major(connection: Connection) -> int:
 
 def row_counts(connection: Connection) -> dict[str, int]:
     """Rows of every table, as the transaction sees them; those of a partitioned one by its partitions."""
-    query = (
+    user_tables = text(
         "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
-        f"WHERE relkind = 'r' AND {_USER_SCHEMA} ORDER BY 1"
+        "WHERE relkind = 'r' AND NOT (nspname = 'information_schema' OR starts_with(nspname, 'pg_')) ORDER BY 1"
     )
-    tables = connection.scalars(text(query)).all()
+    tables = connection.scalars(user_tables).all()
     return {name: int(connection.scalar(text(f"SELECT count(*) FROM {name}")) or 0) for name in tables}  # noqa: S608
 
 
@@ -103,7 +102,9 @@ SET LOCAL lock_timeout = '{LOCK_SECONDS}s';
 DO $$
 DECLARE name name;
 BEGIN
-    FOR name IN SELECT nspname FROM pg_namespace WHERE {_USER_SCHEMA} LOOP
+    FOR name IN
+        SELECT nspname FROM pg_namespace WHERE NOT (nspname = 'information_schema' OR starts_with(nspname, 'pg_'))
+    LOOP
         EXECUTE format('DROP SCHEMA %I CASCADE', name);
     END LOOP;
 END
