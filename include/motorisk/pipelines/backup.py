@@ -22,7 +22,8 @@ from sqlalchemy.pool import NullPool
 from motorisk.errors import BackupRefused, DatabaseUnavailable, SettingsError
 from motorisk.settings import Settings
 from motorisk.warehouse.database import DATABASE, ensure_database, server_url
-from motorisk.warehouse.dumping import Programs, row_counts, server_major
+from motorisk.warehouse.dumping import Programs, group_owners, row_counts, server_major
+from motorisk.warehouse.roles import ensure_groups
 
 AIRFLOW = "airflow"
 AIRFLOW_ADDRESS = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
@@ -37,11 +38,12 @@ class _Frozen(BaseModel):
 
 
 class DatabaseDump(_Frozen):
-    """One database of a backup: its server's major version, its migration, and rows by table."""
+    """One database of a backup: its server's major version, its migration, rows by table, and group roles' tables."""
 
     server: int
     migration: str | None
     rows: dict[str, int]
+    owners: dict[str, str]
 
 
 class Manifest(_Frozen):
@@ -116,7 +118,10 @@ def _dump(
             tell(f"dumping {databases[name].database}")
             programs.dump(databases[name], folder / name, snapshot, jobs)
             found[name] = DatabaseDump(
-                server=server_major(connection), migration=_migration(connection), rows=row_counts(connection)
+                server=server_major(connection),
+                migration=_migration(connection),
+                rows=row_counts(connection),
+                owners=group_owners(connection),
             )
         return found
 
@@ -152,7 +157,8 @@ def restore(settings: Settings, folder: Path, *, replace: bool = False, tell: Te
         _require_target(programs, address, manifest.databases[name], replace=replace)
     for name, address in targets.items():
         tell(f"restoring {address.database}")
-        programs.restore(address, folder / name, manifest.databases[name].rows)
+        dump = manifest.databases[name]
+        programs.restore(address, folder / name, dump.rows, dump.owners)
     rows = {name: sum(dump.rows.values()) for name, dump in manifest.databases.items()}
     return Restored(manifest.made_at, manifest.databases[DATABASE].migration, rows)
 
@@ -187,6 +193,9 @@ def _require_target(programs: Programs, address: URL, dump: DatabaseDump, *, rep
         reason = str(error.orig).strip().splitlines()[0]
         raise DatabaseUnavailable(f"cannot reach the database {address.database}: {reason}") from None
     programs.require(major)
+    if dump.owners:
+        with engine.begin() as connection:
+            ensure_groups(connection)
     if major < dump.server:
         raise BackupRefused(f"the backup comes from PostgreSQL {dump.server}, the server is {major}: upgrade it first")
     if held and not replace:

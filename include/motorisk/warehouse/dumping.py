@@ -48,12 +48,16 @@ class Programs:
         if done.returncode:
             raise BackupRefused(f"pg_dump of {address.database} failed: {_said(done.stderr)}")
 
-    def restore(self, address: URL, folder: Path, counts: Mapping[str, int]) -> None:
-        """Put a dump in the place of all that a database holds, in one transaction that also counts its rows."""
+    def restore(self, address: URL, folder: Path, counts: Mapping[str, int], owners: Mapping[str, str]) -> None:
+        """Put a dump in the place of all that a database holds, in one transaction that also counts its rows.
+
+        Everything belongs to the address's login then, but for the relations with `owners`.
+        """
         target, environment = _libpq(address)
         read = [self._folder / "pg_restore", "--no-owner", "--file=-", folder]
         write = [self._folder / "psql", "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"]
-        steps = ["--set=ON_ERROR_STOP=1", f"--command={_empty()}", "--file=-", f"--command={_check(counts)}"]
+        steps = ["--set=ON_ERROR_STOP=1", f"--command={_empty()}", "--file=-"]
+        steps += [f"--command={statement}" for statement in (*_given(owners), _check(counts))]
         with ExitStack() as stack:
             reading = stack.enter_context(
                 subprocess.Popen(read, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -93,6 +97,22 @@ def row_counts(connection: Connection) -> dict[str, int]:
     )
     tables = connection.scalars(user_tables).all()
     return {name: int(connection.scalar(text(f"SELECT count(*) FROM {name}")) or 0) for name in tables}  # noqa: S608
+
+
+def group_owners(connection: Connection) -> dict[str, str]:
+    """Owners of the relations that belong to one of the platform's group roles, not to whoever migrates."""
+    found = connection.execute(
+        text(
+            "SELECT format('%I.%I', nspname, relname), quote_ident(rolname) FROM pg_class "
+            "JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_roles r ON r.oid = relowner "
+            "WHERE relkind IN ('r', 'p') AND NOT rolcanlogin AND starts_with(rolname, 'motorisk_') ORDER BY 1"
+        )
+    )
+    return {relation: owner for relation, owner in found}
+
+
+def _given(owners: Mapping[str, str]) -> list[str]:
+    return [f"ALTER TABLE {relation} OWNER TO {owner}" for relation, owner in owners.items()]
 
 
 def _empty() -> str:

@@ -13,3 +13,5 @@ CREATE TABLE motorisk.training_configuration (
     training_run text
 );
 COMMENT ON TABLE motorisk.training_configuration IS 'the last row is in force';
+GRANT SELECT, INSERT, UPDATE ON motorisk.training_configuration TO motorisk_pipeline;
+GRANT SELECT ON motorisk.training_configuration TO motorisk_reading;
