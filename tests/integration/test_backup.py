@@ -74,10 +74,22 @@ def _counts(*engines: Engine) -> list[dict[str, int]]:
     return found
 
 
+def _rights(engine: Engine) -> list[tuple[str, str, str | None]]:
+    """Owner and access rights of every relation, in no order."""
+    query = text(
+        "SELECT oid::regclass::text, pg_get_userbyid(relowner), "
+        "(SELECT string_agg(item::text, ' ' ORDER BY item::text) FROM unnest(relacl) AS item) FROM pg_class "
+        "WHERE relnamespace IN ('motorisk'::regnamespace, 'insurance'::regnamespace) ORDER BY 1"
+    )
+    with engine.connect() as connection:
+        return [(str(name), str(owner), rights) for name, owner, rights in connection.execute(query)]
+
+
 def test_what_was_backed_up_comes_back_and_what_came_since_goes(
     portfolio: Engine, airflow: Engine, settings: Settings, tmp_path: Path
 ) -> None:
-    before = _counts(portfolio, airflow)
+    before, rights = _counts(portfolio, airflow), _rights(portfolio)
+    assert ("motorisk.score", "motorisk_pipeline") in {(name, owner) for name, owner, _ in rights}
     with portfolio.connect() as connection:
         (champion,) = all_versions(connection)
         plan = load_plan(connection, champion.version)
@@ -97,6 +109,7 @@ def test_what_was_backed_up_comes_back_and_what_came_since_goes(
         restore(settings, folder)
     done = restore(settings, folder, replace=True)
     assert _counts(portfolio, airflow) == before
+    assert _rights(portfolio) == rights
     assert done.rows == {"motorisk": sum(before[0].values()), "airflow": 1}
 
     require_current(portfolio)

@@ -193,14 +193,14 @@ def _require_target(programs: Programs, address: URL, dump: DatabaseDump, *, rep
         reason = str(error.orig).strip().splitlines()[0]
         raise DatabaseUnavailable(f"cannot reach the database {address.database}: {reason}") from None
     programs.require(major)
-    if dump.owners:
-        with engine.begin() as connection:
-            ensure_groups(connection)
     if major < dump.server:
         raise BackupRefused(f"the backup comes from PostgreSQL {dump.server}, the server is {major}: upgrade it first")
     if held and not replace:
         what = f"{len(held)} tables with {sum(held.values()):,} rows"
         raise BackupRefused(f"the database {address.database} holds {what}: --replace drops them")
+    if dump.owners:
+        with engine.begin() as connection:
+            ensure_groups(connection)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -108,7 +108,7 @@ def group_owners(connection: Connection) -> dict[str, str]:
             "WHERE relkind IN ('r', 'p') AND NOT rolcanlogin AND starts_with(rolname, 'motorisk_') ORDER BY 1"
         )
     )
-    return {relation: owner for relation, owner in found}
+    return {str(row[0]): str(row[1]) for row in found}
 
 
 def _given(owners: Mapping[str, str]) -> list[str]:
