@@ -23,6 +23,7 @@ Customers keep the prices that they were told.
 **Rerunning** a date takes the same sample, and seals what is new since.
 """
 
+import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, CronDataIntervalTimetable, get_current_context, task
 
 from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS

@@ -157,6 +157,13 @@ class ArchiveRefuted(MotoriskError):
     title = "Archive refuted"
 
 
+class BackupRefused(MotoriskError):
+    """A backup cannot be made or restored as wanted; the databases stay as they are."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Backup refused"
+
+
 class ScoringSuperseded(MotoriskError):
     """Another run scores the date now, or has published it; this one must not touch it any more."""
 

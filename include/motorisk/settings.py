@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     training_config: Path | None = Field(
         default=None, description="YAML file with candidates, knots and gates; unset means the library's defaults"
     )
+    image_tag: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Tag of the image that the library comes from: recorded with every version",
+    )
     drift_min_rows: int = Field(
         default=300, ge=1, description="Fewest policies a month needs to be compared with the reference"
     )

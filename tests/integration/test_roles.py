@@ -67,7 +67,7 @@ WHOLE: dict[Role, dict[str, set[str]]] = {
         },
         **_all_of({"SELECT"}, "insurance.policy", "insurance.outcome", "motorisk.quote", "motorisk.tariff"),
         "motorisk.model_event": {"SELECT"},
-        "motorisk.shadow": {"SELECT", "INSERT", "UPDATE"},
+        **_all_of({"SELECT", "INSERT", "UPDATE"}, "motorisk.shadow", "motorisk.training_configuration"),
         **_all_of({"SELECT"}, "motorisk.erasure", "motorisk.erased_reference"),
         "motorisk.quote_seal": {"SELECT", "INSERT"},
         "motorisk.drift_inbox": {"SELECT", "DELETE"},
@@ -94,7 +94,8 @@ WHOLE: dict[Role, dict[str, set[str]]] = {
             f"motorisk.{name}": {"SELECT"}
             for name in (
                 "model_version", "model_event", "shadow", "shadow_quote", "tariff", "score", "drift_threshold",
-                "drift_inbox", "drift_window", "drift_window_metric", "erasure", *_NIGHTS, *_FIGURES,
+                "drift_inbox", "drift_window", "drift_window_metric", "erasure", "training_configuration",
+                *_NIGHTS, *_FIGURES,
             )
         },
         "insurance.outcome": {"SELECT"},

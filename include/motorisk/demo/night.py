@@ -20,6 +20,7 @@ DAGS = (
     "replay_quotes",
     "shadow_quotes",
     "retain_scores",
+    "watch_configuration",
 )
 
 

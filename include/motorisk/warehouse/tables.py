@@ -460,6 +460,19 @@ alarm = Table(
     schema="motorisk",
 )
 
+training_configuration = Table(
+    "training_configuration",
+    metadata,
+    Column("number", BigInteger, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("content", JSONB, nullable=False),
+    Column("bundle_version", Text),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("asked_at", DateTime(timezone=True)),
+    Column("training_run", Text),
+    schema="motorisk",
+)
+
 quarantined_row = Table(
     "quarantined_row",
     metadata,
