@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev docs
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test coverage lint audit audit-advisories format lock install install-demo install-test clean
+.PHONY: help demo test coverage lint audit audit-advisories docs docs-commands notebooks format lock install install-demo install-test clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,12 +17,12 @@ demo: $(VENV)/demo-installed  ## The whole platform on this machine, one night r
 
 test: $(VENV)/test-installed  ## All tests, against real Postgres, Airflow and gunicorn
 	@scripts/install-system-parts.sh
-	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not documentation" $(PYTEST_ARGUMENTS)
 
 coverage: $(VENV)/test-installed  ## All tests again, and which branches of the library they never took (at least 90 % are)
 	@scripts/install-system-parts.sh
 	@rm -rf test-results/coverage && mkdir -p test-results/coverage
-	@$(BIN)/python -m coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not documentation" $(PYTEST_ARGUMENTS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --fail-under 90
 
@@ -40,6 +40,16 @@ audit: $(VENV)/test-installed  ## Dependencies: still there, whole, maintained, 
 
 audit-advisories: $(VENV)/test-installed  ## Known vulnerabilities, asked of the Python advisory database (needs the internet)
 	@for file in requirements/*.txt; do $(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement $$file || exit 1; done
+
+docs: $(VENV)/test-installed  ## The documentation's site, docs/_build/html; a broken link stops it
+	@$(BIN)/sphinx-build -q -W --keep-going --fresh-env docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+docs-commands: $(VENV)/test-installed  ## Run every command block of the documentation, and the notebooks
+	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m documentation $(PYTEST_ARGUMENTS) tests/docs
+
+notebooks: $(VENV)/notebooks-installed  ## Open the notebooks in JupyterLab, on this machine alone
+	@$(BIN)/jupyter lab --notebook-dir notebooks --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 format: $(VENV)/test-installed  ## Put the code into its format
 	@$(BIN)/ruff check --fix
@@ -64,6 +74,10 @@ $(VENV)/uv-installed: requirements/uv.txt
 
 $(VENV)/demo-installed: $(VENV)/uv-installed pyproject.toml $(DEMO_EXTRAS:%=requirements/%.txt)
 	@scripts/install.sh $(VENV) $(DEMO_EXTRAS)
+	@touch $@
+
+$(VENV)/notebooks-installed: $(VENV)/demo-installed requirements/notebooks.txt
+	@scripts/install.sh $(VENV) $(DEMO_EXTRAS) notebooks
 	@touch $@
 
 $(VENV)/test-installed: $(VENV)/uv-installed pyproject.toml $(TEST_EXTRAS:%=requirements/%.txt)
