@@ -5,6 +5,7 @@ block right after one is what it prints: every line has to be in the output, fig
 Comments before a block say what else is to be known; a reader of the site does not see them:
 
     <!-- commands: after docs/how-to/index.md -->     before the first one: the page goes on where that page ends
+    <!-- commands: before: COMMAND -->                the reader has done this already, in their own way
     <!-- commands: running: COMMAND, until URL -->    before the first one: what runs already, as after `make demo`
     <!-- commands: background until URL -->           the block goes on in a second terminal; URL answers when it is up
     <!-- commands: fails -->                          the block is refused: exit status 1
@@ -80,6 +81,8 @@ def _apply(mark: str, page: Page, block: Block) -> None:
         page.after = ROOT / mark.removeprefix("after ")
     elif (running := RUNNING.match(mark)) and not started:
         page.blocks.append(Block(block.where, running.group(1), background_until=running.group(2)))
+    elif mark.startswith("before: "):
+        page.blocks.append(Block(block.where, mark.removeprefix("before: ")))
     elif mark.startswith("background until "):
         block.background_until = mark.removeprefix("background until ")
     elif mark == "fails":
