@@ -193,7 +193,7 @@ def offer() -> Callable[..., int]:
                 gates=[GateResult(name="accuracy", value=0.9, rule=">=", threshold=0.85, passed=True)],
                 backtest=facts["backtest"],
                 evaluation=evaluation,
-                parameters={"knots": 10},
+                parameters={"knots": 10, "window_months": 3},
                 provenance={},
                 trained_by=trained_by,
             )
