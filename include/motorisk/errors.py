@@ -158,6 +158,13 @@ class DatabaseUnavailable(MotoriskError):
     title = "Database unavailable"
 
 
+class PermissionMissing(MotoriskError):
+    """The database's login may not do what was asked."""
+
+    status = HTTPStatus.FORBIDDEN
+    title = "Permission missing"
+
+
 class SchemaOutdated(MotoriskError):
     """The database's migrations are behind or ahead of this code."""
 

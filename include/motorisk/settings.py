@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         pattern="^https?://",
         description="Alertmanager that is told of failed DAG runs; unset: nobody is",
     )
+    statsd: str | None = Field(
+        default=None,
+        pattern=r"^[^\s:/]+:\d{1,5}$",
+        description="HOST:PORT of a StatsD exporter that the demo's Airflow sends its metrics to; unset: nowhere",
+    )
     prometheus_port: int = Field(default=9090, ge=1, le=65535, description="Port of Prometheus in the demo")
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's UI and API in the demo")
 

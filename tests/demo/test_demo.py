@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import shlex
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+import yaml
 
 from motorisk.settings import PREFIX
 
@@ -40,10 +42,24 @@ def _processes_of(home: Path) -> list[str]:
     return found
 
 
+def _asked(prometheus: str, query: str) -> list[dict[str, Any]]:
+    return list(httpx.get(f"{prometheus}/api/v1/query", params={"query": query}).json()["data"]["result"])
+
+
 def _scraped(prometheus: str) -> dict[str, str]:
     """What Prometheus knows of each job: 1 where its last scrape worked."""
-    found = httpx.get(f"{prometheus}/api/v1/query", params={"query": "up"}).json()["data"]["result"]
-    return {sample["metric"]["job"]: sample["value"][1] for sample in found}
+    return {sample["metric"]["job"]: sample["value"][1] for sample in _asked(prometheus, "up")}
+
+
+def _asks_of_airflow() -> list[str]:
+    """What rules and panels ask of Airflow's own metrics, but for rises, which need a run between two scrapes."""
+    observability = Path(__file__).parents[2] / "observability"
+    rules = yaml.safe_load((observability / "prometheus/rules/nights.yml").read_text())["groups"][0]["rules"]
+    panels = json.loads((observability / "grafana/dashboards/nights.json").read_text())["panels"]
+    queries = [rule["expr"] for rule in rules] + [
+        target["expr"] for panel in panels for target in panel.get("targets", ())
+    ]
+    return sorted({name for query in queries for name in re.findall(r"\bairflow_[a-z_]+", query)})
 
 
 @pytest.fixture
@@ -85,9 +101,10 @@ def _facts(demo: subprocess.Popen[str], log: Path, seconds: float = 600) -> dict
 
 @pytest.mark.timeout(900)
 def test_one_command_brings_everything_up_and_takes_everything_down(
-    environment: dict[str, str], home: Path, tmp_path: Path
+    environment: dict[str, str], home: Path, tmp_path: Path, statsd_exporter: Any
 ) -> None:
     log = tmp_path / "demo.log"
+    environment["MOTORISK_STATSD"] = statsd_exporter.udp
     # All candidates and their search are in the other demo.
     training = tmp_path / "training.yaml"
     training.write_text("candidates: [rules, gam, trend_gam]\nsearch_trials: 0\n")
@@ -119,11 +136,29 @@ def test_one_command_brings_everything_up_and_takes_everything_down(
 
         assert _scraped(facts["prometheus"]) == {"motorisk-quotes": "1", "prometheus": "1"}
 
+        targets = home / "prometheus/configuration/targets/airflow.yml"
+        targets.write_text(json.dumps([{"targets": [statsd_exporter.http]}]))
+        airflow = httpx.Client(base_url=facts["airflow"], headers={"Authorization": f"Bearer {token}"})
+        impossible = {"logical_date": None, "conf": {"as_of": "1990-01-01"}}
+        assert airflow.post("/api/v2/dags/report_drift/dagRuns", json=impossible).is_success
+
         projects = httpx.get(f"{facts['drift_reports']}/api/projects/").json()
         assert {project["name"] for project in projects} == {"Drift of policies", "Drift of quotes", "Drift of scores"}
         scores = next(project["id"] for project in projects if project["name"] == "Drift of scores")
         assert len(httpx.get(f"{facts['drift_reports']}/api/projects/{scores}/snapshots").json()) == 1
         assert httpx.delete(f"{facts['drift_reports']}/api/projects/{scores}").status_code == 403
+
+        wanted = _asks_of_airflow()
+        assert len(wanted) > 5
+        deadline = time.monotonic() + 90
+        while wanted and time.monotonic() < deadline:
+            time.sleep(1)
+            wanted = [name for name in wanted if not _asked(facts["prometheus"], name)]
+        assert wanted == []
+        failed = _asked(facts["prometheus"], "airflow_dagrun_duration_failed_count")
+        assert [sample["metric"]["dag_id"] for sample in failed] == ["report_drift"]
+        took = _asked(facts["prometheus"], 'airflow_dagrun_duration_success_sum{dag_id="score_portfolio"}')
+        assert 0.1 < float(took[0]["value"][1]) < 600  # seconds
 
         second = subprocess.run([PROGRAM, "demo"], env=environment, capture_output=True, text=True, check=False)
         assert second.returncode == 1

@@ -166,6 +166,7 @@ def test_the_command_tells_what_it_closed(championed: Engine, server_environment
     assert told["windows"][0]["features"]["miles"].keys() >= {"score", "method", "threshold", "drifted", "says"}
 
 
+@pytest.mark.timeout(400)  # monitors work only when nobody else does: on a busy machine that takes its time
 def test_two_monitors_that_are_killed_at_random_leave_each_quote_in_exactly_one_window(
     championed: Engine, server_environment: dict[str, str]
 ) -> None:
@@ -181,7 +182,7 @@ def test_two_monitors_that_are_killed_at_random_leave_each_quote_in_exactly_one_
     monitors = [start(), start()]
     kills = 0
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while kills < KILLS and time.monotonic() < deadline:
             at = NOW - timedelta(days=luck.choice([0, 0, 0, 45]))
             recorded += _record(championed, luck.randint(100, 400), seed=len(recorded), at=at)

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from motorisk.commands.opening import warehouse
 from motorisk.commands.output import JsonOption, console, print_json
 from motorisk.errors import DatabaseUnavailable, SettingsError
 from motorisk.settings import settings
 from motorisk.warehouse.database import DATABASE, embedded_server, open_warehouse, server_url
+from motorisk.warehouse.roles import Role, grant
 from motorisk.warehouse.schema import LATEST_REVISION, current_revision
 
 app = typer.Typer(no_args_is_help=True, help="The database's address, server and tables.")
@@ -48,6 +50,31 @@ def downgrade_command(
         print_json({"before": before, "after": current_revision(engine)})
     else:
         console.print(f"The database is at migration {current_revision(engine) or 'base'} (was {before}).")
+
+
+@app.command("grant")
+def grant_command(
+    login: Annotated[str, typer.Argument(metavar="LOGIN", help="The login; it is made where it is not there.")],
+    roles: Annotated[list[Role], typer.Option("--role", help="What it is for; may be given several times.")],
+    password_from_env: Annotated[
+        str | None,
+        typer.Option("--password-from-env", metavar="VAR", help="Environment variable with its (new) password."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a login a member of roles, which limit what it may; granting again changes nothing."""
+    password = None
+    if password_from_env is not None:
+        password = os.environ.get(password_from_env)
+        if not password:
+            raise SettingsError(f"the environment variable {password_from_env} holds no password")
+    with warehouse().begin() as connection:
+        granted = grant(connection, login, roles, password)
+    if json:
+        print_json(granted)
+    else:
+        how = "was made and " if granted.created else ""
+        console.print(f"{login} {how}has the roles: {', '.join(granted.roles)}.", markup=False, highlight=False)
 
 
 @app.command("url")

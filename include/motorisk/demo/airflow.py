@@ -38,6 +38,19 @@ def _private(path: Path, content: str) -> None:
     path.write_text(content)
 
 
+def _statsd(address: str | None) -> dict[str, str]:
+    """Options that make Airflow send its metrics to an exporter, by the names that observability/statsd maps."""
+    if address is None:
+        return {}
+    host, _, port = address.rpartition(":")
+    return {
+        "METRICS__STATSD_ON": "True",
+        "METRICS__STATSD_HOST": host,
+        "METRICS__STATSD_PORT": port,
+        "METRICS__STATSD_PREFIX": "airflow",
+    }
+
+
 class LocalAirflow:
     """An Airflow under `MOTORISK_HOME/airflow`: LocalExecutor, its database on the platform's server."""
 
@@ -96,6 +109,7 @@ class LocalAirflow:
             "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "LOGGING__BASE_LOG_FOLDER": str(self.logs / "tasks"),
             "USAGE_DATA_COLLECTION__ENABLED": "False",
+            **_statsd(self._settings.statsd),
         }
         platform = {"MOTORISK_HOME": str(self._settings.home), "MOTORISK_APPROVAL": self._settings.approval}
         # Tools such as alembic, which Airflow starts, are found beside our interpreter.

@@ -10,7 +10,20 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+)
 
 from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.drift import FeatureDrift, drifts_of
@@ -82,7 +95,7 @@ class Monitor:
         Raises `NoChampion`, and `InvalidData` where the champion's reference is gone: the quotes stay in the inbox.
         """
         with self._engine.connect() as connection:
-            if not self._is_due(self._oldest(connection)):
+            if not self._may_be_due(connection):
                 return None
             self._followed = self._current(connection)
         with self._engine.begin() as connection:
@@ -107,13 +120,22 @@ class Monitor:
         snapshot = snapshot_of(connection, self._settings, model)
         return _Followed(model, prepared(connection, self._settings, model, snapshot))
 
+    def _may_be_due(self, connection: Connection) -> bool:
+        """Whether it is worth reading the inbox: asked every few seconds, so that no row is sent for it."""
+        oldest = select(drift_inbox.c.arrived_at).order_by(drift_inbox.c.arrival).limit(self._size).subquery()
+        rows, since = connection.execute(select(func.count(), func.min(oldest.c.arrived_at)).select_from(oldest)).one()
+        return self._is_full(rows, since)
+
     def _oldest(self, connection: Connection) -> list[Row[tuple[int, UUID, datetime, datetime]]]:
         return list(connection.execute(select(drift_inbox).order_by(drift_inbox.c.arrival).limit(self._size)))
 
     def _is_due(self, oldest: list[Row[tuple[int, UUID, datetime, datetime]]]) -> bool:
-        if len(oldest) == self._size:
+        return self._is_full(len(oldest), oldest[0].arrived_at if oldest else None)
+
+    def _is_full(self, rows: int, since: datetime | None) -> bool:
+        if rows == self._size:
             return True
-        return len(oldest) >= min(FEWEST, self._size) and oldest[0].arrived_at < datetime.now(UTC) - self._timeout
+        return rows >= min(FEWEST, self._size) and since is not None and since < datetime.now(UTC) - self._timeout
 
     def _store(
         self,
@@ -140,7 +162,7 @@ class Monitor:
             insert(drift_window_metric),
             [{"window_id": window_id, "feature": name, **figures_of(drift)} for name, drift in features.items()],
         )
-        connection.execute(delete(drift_inbox).where(drift_inbox.c.arrival.in_([one.arrival for one in oldest])))
+        connection.execute(delete(drift_inbox).where(_arrived(oldest)))
         return LiveWindow(window_id=window_id, features=features, **row)
 
 
@@ -163,6 +185,11 @@ def _caught_up(connection: Connection, followed: _Followed) -> _Followed:
     return replace(followed, windows=(*followed.windows, *new)[-FOLLOWED:], last=rows[0].window_id)
 
 
+def _arrived(oldest: list[Row[tuple[int, UUID, datetime, datetime]]]) -> ColumnElement[bool]:
+    """These rows of the inbox, as one parameter: a list of 1,500 is dear to read."""
+    return drift_inbox.c.arrival == func.any(literal([one.arrival for one in oldest], ARRAY(BigInteger)))
+
+
 def _quotes(
     connection: Connection, oldest: list[Row[tuple[int, UUID, datetime, datetime]]]
 ) -> list[Row[tuple[object, ...]]]:
@@ -175,7 +202,7 @@ def _quotes(
                 (drift_inbox.c.quote_id == quote.c.quote_id) & (drift_inbox.c.quoted_at == quote.c.quoted_at),
             )
             .where(
-                drift_inbox.c.arrival.in_([one.arrival for one in oldest]),
+                _arrived(oldest),
                 drift_inbox.c.arrival.between(first, last),
                 # So that the planner leaves out the months that have nothing to do with it.
                 quote.c.quoted_at.between(min(one.quoted_at for one in oldest), max(one.quoted_at for one in oldest)),

@@ -175,7 +175,11 @@ class Champion:
         reason = " ".join(str(error.__cause__ or error).split())
         if reason != self._reported:  # else it is said already: this runs every second
             served = self._serving.model
-            meanwhile = f"version {served.version.version} goes on" if served else "no model is served"
+            meanwhile = (
+                f"version {served.version.version} goes on"
+                if served
+                else "no model is served, and MOTORISK_HOME has none"
+            )
             trace = error if kind == "other" and not isinstance(error, MotoriskError) else None
             _log.error("cannot follow the champion (%s); %s", reason, meanwhile, exc_info=trace)
             self._reported = reason

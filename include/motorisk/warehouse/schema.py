@@ -4,7 +4,7 @@ from sqlalchemy import Engine, text
 
 from motorisk.errors import SchemaOutdated
 
-LATEST_REVISION = "0009"
+LATEST_REVISION = "0010"
 """The newest migration; a test compares it with the files."""
 
 

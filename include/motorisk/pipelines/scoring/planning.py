@@ -18,6 +18,7 @@ from motorisk.pipelines.scoring.renewals import year_before
 from motorisk.pipelines.scoring.versions import Choice, version_for
 from motorisk.registry.tariffs import in_force, tariffs
 from motorisk.warehouse.locks import exclusively
+from motorisk.warehouse.roles import Role
 from motorisk.warehouse.tables import score_part, score_plan
 
 DEFAULT_PARTITION_ROWS = 1_000_000
@@ -160,6 +161,8 @@ def _begin(connection: Connection, basis: dict[str, Any], bounds: list[str], est
     table = f"motorisk.{work_table(as_of, run_id)}"
     # Its primary key is built when all rows are there: a third of the time, and workers do not queue for its pages.
     connection.execute(text(f"CREATE TABLE {table} (LIKE motorisk.score INCLUDING ALL EXCLUDING INDEXES)"))
+    # Not this login's, so that whoever scores or archives the date next may replace it.
+    connection.execute(text(f"ALTER TABLE {table} OWNER TO {Role.PIPELINE.group}"))
     # Proves to ATTACH that all rows belong to the date, so that it need not look at them.
     connection.execute(text(f"ALTER TABLE {table} ADD CONSTRAINT of_date CHECK (as_of = '{as_of}')"))
     # What is the same in all rows needs neither formatting nor parsing.

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Used by the Dockerfile: install what requirements/ locks for some extras, or the project's wheel, without traces of
+# when that was done: the same inputs make the same layers.
+# usage: docker/install.sh libraries EXTRA... | docker/install.sh project
+set -eu
+what=$1
+shift
+case $what in
+libraries)
+    files=""
+    for extra in "$@"; do
+        files="$files -r requirements/$extra.txt"
+    done
+    uv venv --quiet --no-project /opt/motorisk
+    # shellcheck disable=SC2086  # one word a file
+    uv pip install --quiet --python /opt/motorisk --no-deps --require-hashes $files
+    made=/opt/motorisk
+    ;;
+project)
+    # Beside the libraries for now; both lie in one folder in the image.
+    uv pip install --quiet --python /opt/motorisk --no-deps --prefix /opt/project /dist/*.whl
+    made=/opt/project
+    ;;
+esac
+rm -f "$made/.lock"
+find "$made" -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH:-0}" {} +
