@@ -28,6 +28,7 @@ from playwright.sync_api import Browser, sync_playwright
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
+from tests.ml_test_score import RanAll
 
 from motorisk.domain.gate import GateResult
 from motorisk.domain.policy import FEATURES
@@ -64,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="motorisk-tests-")
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
+    config.pluginmanager.register(RanAll())
 
 
 @pytest.fixture(autouse=True, scope="session")

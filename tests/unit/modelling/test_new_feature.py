@@ -60,6 +60,6 @@ print("priced with", *plan.terms)
 
 
 def test_a_seventh_feature_is_trained_gated_and_priced_by_its_declaration_alone() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] == "trips"
