@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev docs
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test coverage lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down docs docs-commands notebooks
+.PHONY: help demo test coverage lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down docs docs-commands notebooks mutation
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,9 @@ coverage: $(VENV)/test-installed  ## All tests again, and which branches of the 
 	@$(BIN)/python -m coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not documentation" $(PYTEST_ARGUMENTS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --fail-under 90
+
+mutation: $(VENV)/test-installed  ## Which small changes of the code no test would notice (hours; MUTATION_ARGUMENTS="domain --sample 50")
+	@nice -n 19 $(BIN)/python scripts/mutation.py $(MUTATION_ARGUMENTS)
 
 lint: $(VENV)/test-installed  ## Formatting, style, types and the direction of imports
 	@$(BIN)/ruff check
