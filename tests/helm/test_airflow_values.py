@@ -61,7 +61,7 @@ def airflow_tells(values: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
     (bundle,) = values["dagProcessor"]["dagBundleConfigList"]
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow"))}
     command = [sys.executable, "-c", ASK_AIRFLOW, bundle["classpath"], json.dumps(_probes(values))]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
