@@ -44,10 +44,6 @@ audit: $(VENV)/test-installed  ## Dependencies: still there, whole, maintained, 
 audit-advisories: $(VENV)/test-installed  ## Known vulnerabilities, asked of the Python advisory database (needs the internet)
 	@for file in requirements/*.txt; do $(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement $$file || exit 1; done
 
-pictures: $(VENV)/test-installed  ## The README's pictures again, from a demo of their own
-	@scripts/install-system-parts.sh
-	@$(BIN)/python scripts/pictures.py
-
 docs: $(VENV)/test-installed  ## The documentation's site, docs/_build/html; a broken link stops it
 	@$(BIN)/sphinx-build -q -W --keep-going --fresh-env docs docs/_build/html
 	@echo "docs/_build/html/index.html"
@@ -57,6 +53,10 @@ docs-commands: $(VENV)/test-installed  ## Run every command block of the documen
 
 notebooks: $(VENV)/notebooks-installed  ## Open the notebooks in JupyterLab, on this machine alone
 	@$(BIN)/jupyter lab --notebook-dir notebooks --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+
+pictures: $(VENV)/test-installed  ## The README's pictures again, from a demo of their own
+	@scripts/install-system-parts.sh
+	@$(BIN)/python scripts/pictures.py
 
 format: $(VENV)/test-installed  ## Put the code into its format
 	@$(BIN)/ruff check --fix
