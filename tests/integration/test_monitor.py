@@ -10,6 +10,7 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,10 +169,11 @@ def test_the_command_tells_what_it_closed(championed: Engine, server_environment
 
 @pytest.mark.timeout(400)  # monitors work only when nobody else does: on a busy machine that takes its time
 def test_two_monitors_that_are_killed_at_random_leave_each_quote_in_exactly_one_window(
-    championed: Engine, server_environment: dict[str, str]
+    championed: Engine, server_environment: dict[str, str], tmp_path: Path
 ) -> None:
     """SIGKILL at any moment, two processes at once; quotes come in all the time, some of them late."""
-    command = [sys.executable, "-m", "motorisk", "monitor", "--window", "50", "--json"]
+    heartbeat = tmp_path / "heartbeat"
+    command = [sys.executable, "-m", "motorisk", "monitor", "--window", "50", "--json", "--heartbeat", str(heartbeat)]
     environment = {**server_environment, "OPENBLAS_NUM_THREADS": "1"}
     luck = random.Random(5)  # noqa: S311  no secret
     recorded: list[uuid.UUID] = []
@@ -199,7 +201,8 @@ def test_two_monitors_that_are_killed_at_random_leave_each_quote_in_exactly_one_
                 monitors[victim] = start()
         assert kills == KILLS
         recorded += _record(championed, 100, seed=len(recorded))  # the one that is left takes them
-        while len(_waiting(championed)) >= 50:
+        heartbeat.unlink()
+        while len(_waiting(championed)) >= 50 or not heartbeat.exists():
             assert time.monotonic() < deadline + 60
             time.sleep(0.1)
     finally:

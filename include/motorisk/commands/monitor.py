@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +32,12 @@ def monitor(
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds after which a window is closed with fewer quotes, at least 30.")
     ] = 86_400,
+    heartbeat: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="File to touch at every look, so that others see whether the monitor goes on."
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Measure drift of the quotes, window by window, until stopped; any number of processes share the work."""
@@ -48,7 +55,7 @@ def monitor(
         return
     give_way()
     with _stopped_by_signals() as stopped:
-        _follow(found, stopped, as_json=json)
+        _follow(found, stopped, heartbeat, as_json=json)
 
 
 def _due(monitor: "Monitor") -> "list[LiveWindow]":
@@ -58,9 +65,11 @@ def _due(monitor: "Monitor") -> "list[LiveWindow]":
     return windows
 
 
-def _follow(monitor: "Monitor", stopped: threading.Event, *, as_json: bool) -> None:
+def _follow(monitor: "Monitor", stopped: threading.Event, heartbeat: Path | None, *, as_json: bool) -> None:
     said = ""
     while not stopped.is_set():
+        if heartbeat is not None:
+            heartbeat.touch()
         closed = None
         try:
             closed = monitor.close_window()

@@ -1,5 +1,6 @@
 """`motorisk quote`: looking after quotes that were answered."""
 
+import time
 from datetime import UTC, date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -10,15 +11,13 @@ from rich.table import Table
 from motorisk.commands.opening import warehouse
 from motorisk.commands.options import parse_day
 from motorisk.commands.output import JsonOption, console, print_json, progress_bar
+from motorisk.quoting.backlog import Backlog
+from motorisk.settings import settings
 
 DIFFERENCES_SHOWN = 20
+LOOK_SECONDS = 0.5
 
 app = typer.Typer(no_args_is_help=True, help="Quotes that were answered.")
-
-
-@app.callback()
-def quotes() -> None:
-    """Keep `replay` a command of its own, also as long as it is the only one."""
 
 
 @app.command()
@@ -77,4 +76,31 @@ def replay(
                 table.add_row(str(found.quote_id), found.what, found.answered, found.computed, found.way)
             console.print(table)
     if not run.is_exact:
+        raise typer.Exit(1)
+
+
+@app.command()
+def drain(
+    after: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait first, until nobody sends requests here any more.")
+    ] = 0,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the journal then.")] = 60,
+    json: JsonOption = False,
+) -> None:
+    """Wait until the running service has carried its journal into the ledger; exit 1 where it did not in time.
+
+    For whoever takes the service's disk away: a Kubernetes pod that ends, a machine that is replaced.
+    """
+    time.sleep(after)
+    backlog = Backlog(settings().home / "journal")
+    deadline = time.monotonic() + timeout
+    while (pending := backlog.pending()) and time.monotonic() < deadline:
+        time.sleep(min(LOOK_SECONDS, max(deadline - time.monotonic(), 0)))
+    if json:
+        print_json({"pending": pending})
+    elif pending:
+        console.print(f"{pending:,} quotes are still in the journal: the database did not take them in time.")
+    else:
+        console.print("Nothing is left in the journal.")
+    if pending:
         raise typer.Exit(1)

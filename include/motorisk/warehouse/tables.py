@@ -9,6 +9,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     Table,
@@ -82,6 +83,8 @@ model_event = Table(
     Column("comment", Text),
     Column("details", JSONB, nullable=False),
     Column("happened_at", DateTime(timezone=True), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
     schema="motorisk",
 )
 
@@ -229,6 +232,45 @@ quote_key = Table(
     Column("fingerprint", Text, nullable=False),
     Column("quote_id", Uuid, nullable=False),
     Column("quoted_at", DateTime(timezone=True), nullable=False),
+    schema="motorisk",
+)
+
+quote_seal = Table(
+    "quote_seal",
+    metadata,
+    Column("seal_id", BigInteger, primary_key=True),
+    Column("hour", DateTime(timezone=True), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+    Column("quote_ids", LargeBinary, nullable=False),
+    Column("row_digests", LargeBinary, nullable=False),
+    Column("salts", LargeBinary),
+    Column("events", BigInteger, nullable=False),
+    Column("event_digest", Text, nullable=False),
+    Column("sealed_at", DateTime(timezone=True), nullable=False),
+    Column("digest", Text, nullable=False),
+    schema="motorisk",
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("erasure_id", BigInteger, primary_key=True),
+    Column("erased_by", Text, nullable=False),
+    Column("erased_at", DateTime(timezone=True), nullable=False),
+    Column("comment", Text),
+    Column("subject", Text),
+    Column("erased", JSONB, nullable=False),
+    schema="motorisk",
+)
+
+erased_reference = Table(
+    "erased_reference",
+    metadata,
+    Column("quoted_at", DateTime(timezone=True), primary_key=True),
+    Column("quote_id", Uuid, primary_key=True),
+    Column("erasure_id", BigInteger, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
     schema="motorisk",
 )
 

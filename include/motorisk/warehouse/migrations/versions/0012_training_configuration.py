@@ -1,13 +1,13 @@
 """Training configurations that were in force, so that a pushed change starts one training.
 
 Revision ID: 0012
-Revises: 0010
+Revises: 0011
 """
 
 from motorisk.warehouse.migrate import run_script
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
