@@ -37,14 +37,21 @@ def _git(*arguments: str) -> bytes:
     return subprocess.run(["git", *arguments], cwd=PROJECT, check=True, capture_output=True).stdout  # noqa: S607
 
 
+def _revision(commit: str) -> str:
+    found = re.search(r'LATEST_REVISION = "(\w+)"', _git("show", f"{commit}:{SCHEMA}").decode())
+    assert found is not None
+    return found[1]
+
+
 def _release_before() -> tuple[str, str]:
-    """Commit and migration of the newest code on the main line whose newest migration is another one."""
+    """The newest commit of the main line whose newest migration is another one, and that migration."""
     if not (PROJECT / ".git").exists():
         pytest.skip("the release before is in the project's history, and this is no checkout")
+    former = "HEAD"
     for commit in _git("log", "--first-parent", "--format=%H", "--", SCHEMA).decode().split():
-        found = re.search(r'LATEST_REVISION = "(\w+)"', _git("show", f"{commit}:{SCHEMA}").decode())
-        if found and found[1] != LATEST_REVISION:
-            return commit, found[1]
+        if _revision(commit) != LATEST_REVISION:
+            return former, _revision(former)
+        former = f"{commit}^1"
     raise AssertionError("the history is cut off: fetch all of it (git fetch --unshallow)")
 
 
