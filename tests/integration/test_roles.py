@@ -94,7 +94,7 @@ WHOLE: dict[Role, dict[str, set[str]]] = {
             f"motorisk.{name}": {"SELECT"}
             for name in (
                 "model_version", "model_event", "shadow", "shadow_quote", "tariff", "score", "drift_threshold",
-                "drift_inbox", "drift_window", "drift_window_metric", "training_configuration", "erasure",
+                "drift_inbox", "drift_window", "drift_window_metric", "erasure", "training_configuration",
                 *_NIGHTS, *_FIGURES,
             )
         },

@@ -37,6 +37,7 @@ policy = Table(
     Column("effective_date", Date, nullable=False),
     Column("expiry_date", Date, nullable=False),
     *_feature_columns(),
+    comment="What the insurer's policy system knows of each policy; the platform only reads it",
     schema="insurance",
 )
 
@@ -46,6 +47,7 @@ outcome = Table(
     Column("policy_id", Text, primary_key=True),
     Column("risk", Double, nullable=False),
     Column("observed_on", Date, nullable=False),
+    comment="The risk index that came true, and the day from which on it was known",
     schema="insurance",
 )
 
@@ -70,6 +72,7 @@ model_version = Table(
     Column("trained_at", DateTime(timezone=True), nullable=False),
     Column("approved_by", Text),
     Column("approved_at", DateTime(timezone=True)),
+    comment="Every model that was ever trained: its rating plan, figures, gates and state",
     schema="motorisk",
 )
 
@@ -85,6 +88,7 @@ model_event = Table(
     Column("happened_at", DateTime(timezone=True), nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("digest", Text, nullable=False),
+    comment="The audit trail: who did what to which version, and why; it only grows",
     schema="motorisk",
 )
 
@@ -99,6 +103,7 @@ tariff = Table(
     Column("factor_high", Numeric(6, 3), nullable=False),
     Column("tax_rate", Numeric(5, 4), nullable=False),
     Column("currency", Text, nullable=False),
+    comment="What a year costs by risk class, from which day on",
     schema="motorisk",
 )
 
@@ -130,6 +135,7 @@ score = Table(
     Column("net_before", _MONEY),
     Column("class_before", Text),
     Column("capped", Boolean, nullable=False),
+    comment="Each policy in force on a date with its class and premium; a partition a date",
     schema="motorisk",
 )
 
@@ -155,6 +161,7 @@ score_run = Table(
     Column("before", Date),
     Column("archive", Text),
     Column("archived_at", DateTime(timezone=True)),
+    comment="The published scoring of each date, in figures",
     schema="motorisk",
 )
 
@@ -170,6 +177,7 @@ score_plan = Table(
     Column("renewal_cap", Numeric(6, 4)),
     Column("before", Date),
     Column("before_run", BigInteger),
+    comment="A date's scoring that is under way, and what it works with, so that it can be taken up again",
     schema="motorisk",
 )
 
@@ -194,6 +202,7 @@ score_part = Table(
     Column("renewals", Integer),
     Column("capped", Integer),
     Column("class_changed", Integer),
+    comment="The ranges of policies of a scoring, and what is done of them",
     schema="motorisk",
 )
 
@@ -204,6 +213,7 @@ score_quarantine = Table(
     Column("run_id", BigInteger, primary_key=True),
     Column("policy_id", Text, primary_key=True),
     Column("reasons", ARRAY(Text), nullable=False),
+    comment="Policies in force that could not be scored, and why",
     schema="motorisk",
 )
 
@@ -221,6 +231,7 @@ quote = Table(
     Column("tariff", Text),
     *[Column(name, kind) for name, kind, _ in _PRICE_COLUMNS],
     Column("client", Text),
+    comment="The ledger: every quote, stored before it is answered; it only grows, a partition a month",
     schema="motorisk",
 )
 
@@ -232,6 +243,7 @@ quote_key = Table(
     Column("fingerprint", Text, nullable=False),
     Column("quote_id", Uuid, nullable=False),
     Column("quoted_at", DateTime(timezone=True), nullable=False),
+    comment="Which quote answered a client's Idempotency-Key",
     schema="motorisk",
 )
 
@@ -287,6 +299,7 @@ api_key = Table(
     Column("revoked_by", Text),
     Column("revoked_at", DateTime(timezone=True)),
     Column("last_used_on", Date),
+    comment="Keys of the quote service's clients, by their SHA-256 alone",
     schema="motorisk",
 )
 
@@ -299,6 +312,7 @@ shadow = Table(
     Column("started_by", Text, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False),
     Column("stopped_at", DateTime(timezone=True)),
+    comment="Challengers that price every quote again beside the champion",
     schema="motorisk",
 )
 
@@ -309,6 +323,7 @@ shadow_quote = Table(
     Column("quoted_at", DateTime(timezone=True), primary_key=True),
     Column("quote_id", Uuid, primary_key=True),
     *_price_columns(),
+    comment="What a challenger would have answered to a quote",
     schema="motorisk",
 )
 
@@ -326,6 +341,7 @@ drift_run = Table(
     Column("measured_at", DateTime(timezone=True), nullable=False),
     Column("windows", Integer, nullable=False),
     Column("kind", Text, primary_key=True, server_default="policies"),
+    comment="What was measured against the champion's reference on a date: policies, quotes and scores",
     schema="motorisk",
 )
 
@@ -361,6 +377,7 @@ drift_metric = Table(
     Column("feature", Text, primary_key=True),
     *_drift_columns(is_complete=False),
     Column("kind", Text, primary_key=True, server_default="policies"),
+    comment="Each feature's drift in such a run",
     schema="motorisk",
 )
 
@@ -373,6 +390,7 @@ drift_reading = Table(
     Column("action", Text, nullable=False),
     Column("says", Text, nullable=False),
     Column("reading", JSONB, nullable=False),
+    comment="What a night says of each feature that drifts: what it means, costs and asks for",
     schema="motorisk",
 )
 
@@ -384,6 +402,7 @@ drift_threshold = Table(
     Column("rows", Integer, primary_key=True),
     Column("budget", Integer, primary_key=True),
     Column("threshold", Double, nullable=False),
+    comment="Scores that chance alone does not reach, by version, size and budget; computed once",
     schema="motorisk",
 )
 
@@ -394,6 +413,7 @@ drift_inbox = Table(
     Column("quote_id", Uuid, nullable=False),
     Column("quoted_at", DateTime(timezone=True), nullable=False),
     Column("arrived_at", DateTime(timezone=True), nullable=False),
+    comment="Quotes that are in no window of the monitor yet",
     schema="motorisk",
 )
 
@@ -411,6 +431,7 @@ drift_window = Table(
     Column("figures", JSONB, nullable=False),
     Column("quote_ids", ARRAY(Uuid), nullable=False),
     Column("measured_at", DateTime(timezone=True), nullable=False),
+    comment="Windows of quotes that the monitor measured",
     schema="motorisk",
 )
 
@@ -420,6 +441,7 @@ drift_window_metric = Table(
     Column("window_id", BigInteger, primary_key=True),
     Column("feature", Text, primary_key=True),
     *_drift_columns(is_complete=True),
+    comment="Each feature's drift in such a window",
     schema="motorisk",
 )
 
@@ -441,6 +463,7 @@ performance = Table(
     Column("actual", JSONB(none_as_null=True)),
     Column("expected", JSONB(none_as_null=True)),
     Column("measured_at", DateTime(timezone=True), nullable=False),
+    comment="What versions foretold against what came true, by month of effective date",
     schema="motorisk",
 )
 
@@ -457,6 +480,7 @@ alarm = Table(
     Column("threshold", Double),
     Column("raised_at", DateTime(timezone=True), nullable=False),
     Column("asked_at", DateTime(timezone=True)),
+    comment="What speaks against a served version, and whether a training was asked for because of it",
     schema="motorisk",
 )
 
@@ -482,5 +506,6 @@ quarantined_row = Table(
     Column("reasons", ARRAY(Text), nullable=False),
     Column("content", Text, nullable=False),
     Column("quarantined_at", DateTime(timezone=True), nullable=False),
+    comment="Rows of import files that break the contract, with their line and reasons",
     schema="motorisk",
 )
