@@ -71,6 +71,7 @@ def test_the_image_is_ours_and_has_the_airflow_that_is_locked(values: dict[str, 
     version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
     assert values["images"]["airflow"]["repository"] == "motorisk-airflow"
     assert values["images"]["airflow"]["tag"] == values["defaultAirflowTag"] == version
+    assert {"name": "MOTORISK_IMAGE_TAG", "value": version} in values["env"]
     locked = re.search(r"^apache-airflow==(\S+)", (PROJECT / "requirements" / "airflow.txt").read_text(), re.M)
     assert locked
     assert values["airflowVersion"] == locked[1]
