@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_EXTRAS := airflow batch demo drift embedded web
-TEST_EXTRAS := $(DEMO_EXTRAS) dev
+TEST_EXTRAS := $(DEMO_EXTRAS) dev docs
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test coverage mutation lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean
+.PHONY: help demo test coverage mutation lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down docs docs-commands notebooks
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,12 +17,12 @@ demo: $(VENV)/demo-installed  ## The whole platform on this machine, one night r
 
 test: $(VENV)/test-installed  ## All tests, against real Postgres, Airflow and gunicorn
 	@scripts/install-system-parts.sh
-	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not documentation" $(PYTEST_ARGUMENTS)
 
 coverage: $(VENV)/test-installed  ## All tests again, and which branches of the library they never took (at least 90 % are)
 	@scripts/install-system-parts.sh
 	@rm -rf test-results/coverage && mkdir -p test-results/coverage
-	@$(BIN)/python -m coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not documentation" $(PYTEST_ARGUMENTS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --fail-under 90
 
@@ -48,6 +48,16 @@ pictures: $(VENV)/test-installed  ## The README's pictures again, from a demo of
 	@scripts/install-system-parts.sh
 	@$(BIN)/python scripts/pictures.py
 
+docs: $(VENV)/test-installed  ## The documentation's site, docs/_build/html; a broken link stops it
+	@$(BIN)/sphinx-build -q -W --keep-going --fresh-env docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+docs-commands: $(VENV)/test-installed  ## Run every command block of the documentation, and the notebooks
+	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m documentation $(PYTEST_ARGUMENTS) tests/docs
+
+notebooks: $(VENV)/notebooks-installed  ## Open the notebooks in JupyterLab, on this machine alone
+	@$(BIN)/jupyter lab --notebook-dir notebooks --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+
 format: $(VENV)/test-installed  ## Put the code into its format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -61,6 +71,19 @@ helm-docs: $(VENV)/test-installed  ## The table of values in the chart's README,
 
 lock: $(VENV)/uv-installed  ## Resolve the newest allowed versions into requirements/ (KEEP=1: only what pyproject.toml changes)
 	@scripts/lock.sh $(BIN)/uv $(if $(KEEP),--keep)
+
+images:  ## The container images: Airflow with the library, and the quote service
+	@scripts/images.sh
+
+env:  ## .env for docker compose, with new passwords; what is there already stays
+	@$(PYTHON) scripts/make_env.py
+
+up: env images  ## The whole platform in containers, one night run through Airflow
+	@docker compose up --detach --wait
+	@scripts/addresses.sh
+
+down:  ## Stop the containers; data stay (docker compose down --volumes removes them too)
+	@docker compose --profile '*' down
 
 install: install-demo  ## The same as install-demo
 install-demo: $(VENV)/demo-installed  ## The environment of `make demo`
@@ -78,6 +101,10 @@ $(VENV)/uv-installed: requirements/uv.txt
 
 $(VENV)/demo-installed: $(VENV)/uv-installed pyproject.toml $(DEMO_EXTRAS:%=requirements/%.txt)
 	@scripts/install.sh $(VENV) $(DEMO_EXTRAS)
+	@touch $@
+
+$(VENV)/notebooks-installed: $(VENV)/demo-installed requirements/notebooks.txt
+	@scripts/install.sh $(VENV) $(DEMO_EXTRAS) notebooks
 	@touch $@
 
 $(VENV)/test-installed: $(VENV)/uv-installed pyproject.toml $(TEST_EXTRAS:%=requirements/%.txt) requirements/helm.txt

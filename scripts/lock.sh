@@ -7,7 +7,7 @@ uv=$1
 all=$(mktemp)
 pins=$(mktemp)
 trap 'rm -f "$all" "$pins"' EXIT
-extras="airflow batch demo dev drift embedded executors web"
+extras="airflow batch demo dev docs drift embedded executors notebooks web"
 if [ "${2:-}" = --keep ]; then
     for extra in $extras; do
         [ -f "requirements/$extra.txt" ] || continue

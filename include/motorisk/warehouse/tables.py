@@ -9,6 +9,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     Table,
@@ -36,6 +37,7 @@ policy = Table(
     Column("effective_date", Date, nullable=False),
     Column("expiry_date", Date, nullable=False),
     *_feature_columns(),
+    comment="What the insurer's policy system knows of each policy; the platform only reads it",
     schema="insurance",
 )
 
@@ -45,6 +47,7 @@ outcome = Table(
     Column("policy_id", Text, primary_key=True),
     Column("risk", Double, nullable=False),
     Column("observed_on", Date, nullable=False),
+    comment="The risk index that came true, and the day from which on it was known",
     schema="insurance",
 )
 
@@ -69,6 +72,7 @@ model_version = Table(
     Column("trained_at", DateTime(timezone=True), nullable=False),
     Column("approved_by", Text),
     Column("approved_at", DateTime(timezone=True)),
+    comment="Every model that was ever trained: its rating plan, figures, gates and state",
     schema="motorisk",
 )
 
@@ -82,6 +86,9 @@ model_event = Table(
     Column("comment", Text),
     Column("details", JSONB, nullable=False),
     Column("happened_at", DateTime(timezone=True), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    comment="The audit trail: who did what to which version, and why; it only grows",
     schema="motorisk",
 )
 
@@ -96,6 +103,7 @@ tariff = Table(
     Column("factor_high", Numeric(6, 3), nullable=False),
     Column("tax_rate", Numeric(5, 4), nullable=False),
     Column("currency", Text, nullable=False),
+    comment="What a year costs by risk class, from which day on",
     schema="motorisk",
 )
 
@@ -127,6 +135,7 @@ score = Table(
     Column("net_before", _MONEY),
     Column("class_before", Text),
     Column("capped", Boolean, nullable=False),
+    comment="Each policy in force on a date with its class and premium; a partition a date",
     schema="motorisk",
 )
 
@@ -152,6 +161,7 @@ score_run = Table(
     Column("before", Date),
     Column("archive", Text),
     Column("archived_at", DateTime(timezone=True)),
+    comment="The published scoring of each date, in figures",
     schema="motorisk",
 )
 
@@ -167,6 +177,7 @@ score_plan = Table(
     Column("renewal_cap", Numeric(6, 4)),
     Column("before", Date),
     Column("before_run", BigInteger),
+    comment="A date's scoring that is under way, and what it works with, so that it can be taken up again",
     schema="motorisk",
 )
 
@@ -191,6 +202,7 @@ score_part = Table(
     Column("renewals", Integer),
     Column("capped", Integer),
     Column("class_changed", Integer),
+    comment="The ranges of policies of a scoring, and what is done of them",
     schema="motorisk",
 )
 
@@ -201,6 +213,7 @@ score_quarantine = Table(
     Column("run_id", BigInteger, primary_key=True),
     Column("policy_id", Text, primary_key=True),
     Column("reasons", ARRAY(Text), nullable=False),
+    comment="Policies in force that could not be scored, and why",
     schema="motorisk",
 )
 
@@ -218,6 +231,7 @@ quote = Table(
     Column("tariff", Text),
     *[Column(name, kind) for name, kind, _ in _PRICE_COLUMNS],
     Column("client", Text),
+    comment="The ledger: every quote, stored before it is answered; it only grows, a partition a month",
     schema="motorisk",
 )
 
@@ -229,6 +243,46 @@ quote_key = Table(
     Column("fingerprint", Text, nullable=False),
     Column("quote_id", Uuid, nullable=False),
     Column("quoted_at", DateTime(timezone=True), nullable=False),
+    comment="Which quote answered a client's Idempotency-Key",
+    schema="motorisk",
+)
+
+quote_seal = Table(
+    "quote_seal",
+    metadata,
+    Column("seal_id", BigInteger, primary_key=True),
+    Column("hour", DateTime(timezone=True), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+    Column("quote_ids", LargeBinary, nullable=False),
+    Column("row_digests", LargeBinary, nullable=False),
+    Column("salts", LargeBinary),
+    Column("events", BigInteger, nullable=False),
+    Column("event_digest", Text, nullable=False),
+    Column("sealed_at", DateTime(timezone=True), nullable=False),
+    Column("digest", Text, nullable=False),
+    schema="motorisk",
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("erasure_id", BigInteger, primary_key=True),
+    Column("erased_by", Text, nullable=False),
+    Column("erased_at", DateTime(timezone=True), nullable=False),
+    Column("comment", Text),
+    Column("subject", Text),
+    Column("erased", JSONB, nullable=False),
+    schema="motorisk",
+)
+
+erased_reference = Table(
+    "erased_reference",
+    metadata,
+    Column("quoted_at", DateTime(timezone=True), primary_key=True),
+    Column("quote_id", Uuid, primary_key=True),
+    Column("erasure_id", BigInteger, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
     schema="motorisk",
 )
 
@@ -245,6 +299,7 @@ api_key = Table(
     Column("revoked_by", Text),
     Column("revoked_at", DateTime(timezone=True)),
     Column("last_used_on", Date),
+    comment="Keys of the quote service's clients, by their SHA-256 alone",
     schema="motorisk",
 )
 
@@ -257,6 +312,7 @@ shadow = Table(
     Column("started_by", Text, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False),
     Column("stopped_at", DateTime(timezone=True)),
+    comment="Challengers that price every quote again beside the champion",
     schema="motorisk",
 )
 
@@ -267,6 +323,7 @@ shadow_quote = Table(
     Column("quoted_at", DateTime(timezone=True), primary_key=True),
     Column("quote_id", Uuid, primary_key=True),
     *_price_columns(),
+    comment="What a challenger would have answered to a quote",
     schema="motorisk",
 )
 
@@ -284,6 +341,7 @@ drift_run = Table(
     Column("measured_at", DateTime(timezone=True), nullable=False),
     Column("windows", Integer, nullable=False),
     Column("kind", Text, primary_key=True, server_default="policies"),
+    comment="What was measured against the champion's reference on a date: policies, quotes and scores",
     schema="motorisk",
 )
 
@@ -319,6 +377,7 @@ drift_metric = Table(
     Column("feature", Text, primary_key=True),
     *_drift_columns(is_complete=False),
     Column("kind", Text, primary_key=True, server_default="policies"),
+    comment="Each feature's drift in such a run",
     schema="motorisk",
 )
 
@@ -331,6 +390,7 @@ drift_reading = Table(
     Column("action", Text, nullable=False),
     Column("says", Text, nullable=False),
     Column("reading", JSONB, nullable=False),
+    comment="What a night says of each feature that drifts: what it means, costs and asks for",
     schema="motorisk",
 )
 
@@ -342,6 +402,7 @@ drift_threshold = Table(
     Column("rows", Integer, primary_key=True),
     Column("budget", Integer, primary_key=True),
     Column("threshold", Double, nullable=False),
+    comment="Scores that chance alone does not reach, by version, size and budget; computed once",
     schema="motorisk",
 )
 
@@ -352,6 +413,7 @@ drift_inbox = Table(
     Column("quote_id", Uuid, nullable=False),
     Column("quoted_at", DateTime(timezone=True), nullable=False),
     Column("arrived_at", DateTime(timezone=True), nullable=False),
+    comment="Quotes that are in no window of the monitor yet",
     schema="motorisk",
 )
 
@@ -369,6 +431,7 @@ drift_window = Table(
     Column("figures", JSONB, nullable=False),
     Column("quote_ids", ARRAY(Uuid), nullable=False),
     Column("measured_at", DateTime(timezone=True), nullable=False),
+    comment="Windows of quotes that the monitor measured",
     schema="motorisk",
 )
 
@@ -378,6 +441,7 @@ drift_window_metric = Table(
     Column("window_id", BigInteger, primary_key=True),
     Column("feature", Text, primary_key=True),
     *_drift_columns(is_complete=True),
+    comment="Each feature's drift in such a window",
     schema="motorisk",
 )
 
@@ -399,6 +463,7 @@ performance = Table(
     Column("actual", JSONB(none_as_null=True)),
     Column("expected", JSONB(none_as_null=True)),
     Column("measured_at", DateTime(timezone=True), nullable=False),
+    comment="What versions foretold against what came true, by month of effective date",
     schema="motorisk",
 )
 
@@ -415,6 +480,20 @@ alarm = Table(
     Column("threshold", Double),
     Column("raised_at", DateTime(timezone=True), nullable=False),
     Column("asked_at", DateTime(timezone=True)),
+    comment="What speaks against a served version, and whether a training was asked for because of it",
+    schema="motorisk",
+)
+
+training_configuration = Table(
+    "training_configuration",
+    metadata,
+    Column("number", BigInteger, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("content", JSONB, nullable=False),
+    Column("bundle_version", Text),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("asked_at", DateTime(timezone=True)),
+    Column("training_run", Text),
     schema="motorisk",
 )
 
@@ -427,5 +506,6 @@ quarantined_row = Table(
     Column("reasons", ARRAY(Text), nullable=False),
     Column("content", Text, nullable=False),
     Column("quarantined_at", DateTime(timezone=True), nullable=False),
+    comment="Rows of import files that break the contract, with their line and reasons",
     schema="motorisk",
 )

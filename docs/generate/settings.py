@@ -1,0 +1,68 @@
+"""The settings, from the class that reads them."""
+
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from generate.markdown import cell, code, table
+from motorisk.settings import PREFIX, Settings
+
+INTRODUCTION = """# Settings
+
+Environment variables, read once when a program starts. An empty one counts as unset; one that is unknown or cannot be
+read stops the program with a line that names it.
+
+"""
+KINDS = {
+    "Path": "path",
+    "str": "text",
+    "int": "whole number",
+    "float": "number",
+    "Decimal": "number",
+    "bool": "true, false",
+}
+
+
+def page() -> str:
+    """The page: a row a setting."""
+    fields = Settings.model_fields
+    rows = [
+        (code(f"{PREFIX}{name}".upper()), _kind(field), _default(field), cell(field.description))
+        for name, field in fields.items()
+    ]
+    return INTRODUCTION + table(("variable", "values", "default", "meaning"), rows) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "your login"
+    if field.default is None or field.default is PydanticUndefined:
+        return "unset"
+    return code(str(field.default).lower() if isinstance(field.default, bool) else field.default)
+
+
+def _kind(field: FieldInfo) -> str:
+    kinds = [kind for kind in _alternatives(field.annotation) if kind is not NoneType]
+    words = ", ".join(_word(kind) for kind in kinds)
+    limits = [
+        f"{sign} {getattr(limit, name):g}"
+        for limit in field.metadata
+        for name, sign in (("ge", "≥"), ("le", "≤"))
+        if hasattr(limit, name)
+    ]
+    return ", ".join([words, *limits])
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) is Literal or not get_args(annotation):
+        return (annotation,)
+    return get_args(annotation)
+
+
+def _word(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return ", ".join(code(value) for value in get_args(kind))
+    return "text (never shown)" if kind is SecretStr else KINDS[kind.__name__]
