@@ -55,6 +55,13 @@ _CREATED = {
         },
     },
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/QuoteDocument"}}},
+    "links": {
+        "read": {
+            "description": "The same quote, read again",
+            "operationId": "read_quote",
+            "parameters": {"quote_id": "$response.body#/quote_id"},
+        }
+    },
 }
 
 
