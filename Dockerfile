@@ -9,7 +9,6 @@ ARG PYTHON_IMAGE=python:3.13.18-slim-trixie
 
 # uv, which installs what is locked; no stage that is shipped has it.
 FROM ${PYTHON_IMAGE} AS build
-ARG SOURCE_DATE_EPOCH=0
 # Compiled files know their source by its content, not by its time: the same for every build, and read-only.
 ENV PYC_INVALIDATION_MODE=UNCHECKED_HASH \
     UV_COMPILE_BYTECODE=1 \
@@ -31,7 +30,9 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 COPY pyproject.toml README.md LICENSE ./
 COPY include include
 COPY webservice webservice
-RUN SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} uv build --quiet --wheel --no-build-isolation --python /opt/hatch --out-dir /dist
+# The commit's time; libraries, which do not change with it, have a time of their own.
+ARG SOURCE_DATE_EPOCH=315532800
+RUN uv build --quiet --wheel --no-build-isolation --python /opt/hatch --out-dir /dist
 
 # Libraries and project apart, so that a change of the code leaves the layer of the libraries as it is.
 FROM build AS webservice-libraries
@@ -39,6 +40,7 @@ COPY requirements/web.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/uv docker/install.sh libraries web
 
 FROM webservice-libraries AS webservice-project
+ARG SOURCE_DATE_EPOCH=315532800
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist docker/install.sh project
 
 FROM build AS airflow-libraries
@@ -46,6 +48,7 @@ COPY requirements/airflow.txt requirements/batch.txt requirements/drift.txt requ
 RUN --mount=type=cache,target=/root/.cache/uv docker/install.sh libraries airflow batch drift executors
 
 FROM airflow-libraries AS airflow-project
+ARG SOURCE_DATE_EPOCH=315532800
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist docker/install.sh project
 
 # What both images are on.

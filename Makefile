@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev docs
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test coverage lint audit audit-advisories docs docs-commands notebooks pictures format lock helm-lint helm-docs install install-demo install-test clean
+.PHONY: help demo test coverage lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down docs docs-commands notebooks
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ audit: $(VENV)/test-installed  ## Dependencies: still there, whole, maintained, 
 audit-advisories: $(VENV)/test-installed  ## Known vulnerabilities, asked of the Python advisory database (needs the internet)
 	@for file in requirements/*.txt; do $(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement $$file || exit 1; done
 
+pictures: $(VENV)/test-installed  ## The README's pictures again, from a demo of their own
+	@scripts/install-system-parts.sh
+	@$(BIN)/python scripts/pictures.py
+
 docs: $(VENV)/test-installed  ## The documentation's site, docs/_build/html; a broken link stops it
 	@$(BIN)/sphinx-build -q -W --keep-going --fresh-env docs docs/_build/html
 	@echo "docs/_build/html/index.html"
@@ -50,10 +54,6 @@ docs-commands: $(VENV)/test-installed  ## Run every command block of the documen
 
 notebooks: $(VENV)/notebooks-installed  ## Open the notebooks in JupyterLab, on this machine alone
 	@$(BIN)/jupyter lab --notebook-dir notebooks --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
-
-pictures: $(VENV)/test-installed  ## The README's pictures again, from a demo of their own
-	@scripts/install-system-parts.sh
-	@$(BIN)/python scripts/pictures.py
 
 format: $(VENV)/test-installed  ## Put the code into its format
 	@$(BIN)/ruff check --fix
@@ -68,6 +68,19 @@ helm-docs: $(VENV)/test-installed  ## The table of values in the chart's README,
 
 lock: $(VENV)/uv-installed  ## Resolve the newest allowed versions into requirements/ (KEEP=1: only what pyproject.toml changes)
 	@scripts/lock.sh $(BIN)/uv $(if $(KEEP),--keep)
+
+images:  ## The container images: Airflow with the library, and the quote service
+	@scripts/images.sh
+
+env:  ## .env for docker compose, with new passwords; what is there already stays
+	@$(PYTHON) scripts/make_env.py
+
+up: env images  ## The whole platform in containers, one night run through Airflow
+	@docker compose up --detach --wait
+	@scripts/addresses.sh
+
+down:  ## Stop the containers; data stay (docker compose down --volumes removes them too)
+	@docker compose --profile '*' down
 
 install: install-demo  ## The same as install-demo
 install-demo: $(VENV)/demo-installed  ## The environment of `make demo`

@@ -29,7 +29,7 @@ from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
 
 from bench.scoring import AS_OF, Floor, fill, platform
-from motorisk.demo.airflow import AirflowApi, LocalAirflow
+from motorisk.demo.airflow import OPERATOR, AirflowApi, LocalAirflow
 from motorisk.demo.processes import Supervisor
 from motorisk.pipelines.scoring.planning import plan_scoring
 from motorisk.settings import Settings
@@ -121,7 +121,7 @@ class Airflow:
         (self._scheduler,) = (component for component in components if component.name == "airflow scheduler")
         self._supervisor = supervisor
         self._database = create_engine(environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
-        self._api = AirflowApi(local)
+        self._api = AirflowApi(local.url, OPERATOR, local.passwords()[OPERATOR])
         self._wait(self._api.is_healthy, START_SECONDS, "Airflow did not become healthy")
         self._api.log_in()
         self._wait(lambda: DAG in self._api.dag_ids(), START_SECONDS, f"Airflow did not read {DAG}")

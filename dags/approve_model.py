@@ -21,6 +21,7 @@ question. Answer again.
 from datetime import timedelta
 from typing import Any
 
+import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException

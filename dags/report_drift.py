@@ -31,6 +31,7 @@ Drift of quotes and scores asks for nothing: it is told here, on the dashboards,
 **Rerunning** a date replaces its report and its figures, and asks for nothing again.
 """
 
+import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, get_current_context, task
 
 from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS

@@ -20,6 +20,7 @@ ask for. An alarm does not turn the run red: it is a finding, not a failure.
 asks for nothing again.
 """
 
+import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, CronDataIntervalTimetable, get_current_context, task
 
 from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS

@@ -19,6 +19,7 @@ clear the task. *Database unavailable*: somebody has read the scores for ten min
 are left alone. To have a date's scores again, score the date again.
 """
 
+import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task
 
 from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS

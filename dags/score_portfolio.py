@@ -24,6 +24,7 @@ published scores what is missing.
 
 from typing import Any
 
+import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, get_current_context, task
 
 from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS

@@ -18,6 +18,7 @@ by itself.
 **Rerunning** prices what is missing, each quote once.
 """
 
+import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
 
 from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS

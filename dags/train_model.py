@@ -3,8 +3,11 @@
 
 **When** on the first of each month, as of the last day of the month before; for cause, as soon as `report_drift` or
 `report_performance` raises an alarm that asks for it, as of that night (alarms that come while a training runs make one
-run together); or by hand with `as_of`. The version keeps why: `provenance.reason` says *monthly clock*, *by hand*, or
-what the alarms said.
+run together); when a push changes `dags/config/training.yaml` (`watch_configuration`); or by hand with `as_of`. The
+version keeps why: `provenance.reason` says *monthly clock*, *by hand*, what the alarms said, or what was pushed.
+
+The configuration is that of the commit which the run is pinned to (`provenance.bundle_version`), unless
+`MOTORISK_TRAINING_CONFIG` names another file; the library is the image's (`provenance.image_tag`).
 
 **What** `snapshot` freezes the matured policies known on the as-of date; `competitors` names who competes, each runs
 its `backtest`; `fit` trains the best additive one and registers it as a candidate with its gates; `validate` turns the
@@ -16,11 +19,14 @@ where a person decides or the champion knows more; `offer` hands the version to 
 **If `validate` is red** the message names each missed gate with its figure and bound. The champion and the quotes
 stay as they are. Look at what changed in `dags/config/training.yaml` or in the data; clearing the task will not help.
 
+**If everything is skipped** the run was started for a push that Airflow had not read yet; it is asked for again.
+
 **Rerunning** a date is safe: the same snapshot gives the same version.
 """
 
 from pathlib import Path
 
+import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -51,9 +57,12 @@ with DAG(
         """Freeze what is known on the as-of date; return the snapshot's digest."""
         from motorisk.pipelines.train import take_snapshot
         from motorisk.settings import settings
+        from motorisk_airflow.configuration import note_training
         from motorisk_airflow.opening import warehouse
 
-        day = newest_date(get_current_context(), RETRAINING)
+        context = get_current_context()
+        note_training(context, RETRAINING, DAGS)
+        day = newest_date(context, RETRAINING)
         return take_snapshot(warehouse(), settings(), day, training_configuration(DAGS))
 
     @task

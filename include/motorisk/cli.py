@@ -6,17 +6,21 @@ Exit codes: 0 done, 1 refused or failed (one clear line on standard error), 2 wr
 import sys
 
 import typer
+from psycopg2.errors import InsufficientPrivilege
 from rich.markup import escape
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 
 from motorisk.commands import (
+    audit,
     clients,
     data,
     database,
     drift_ui,
+    first_night,
     models,
     monitor,
     nights,
+    privacy,
     quotes,
     scores,
     service,
@@ -35,6 +39,7 @@ app = typer.Typer(
     help="Train, approve, serve and watch a motor insurer's risk models.",
 )
 app.command()(service.demo)
+app.command("first-night")(first_night.first_night)
 app.add_typer(database.app, name="db")
 app.command()(data.simulate)
 app.command("import")(data.import_files)
@@ -51,6 +56,9 @@ app.command()(nights.performance)
 app.command()(timelapse.timelapse)
 app.add_typer(quotes.app, name="quote")
 app.add_typer(clients.app, name="clients")
+app.add_typer(audit.app, name="audit")
+app.command()(privacy.erase)
+app.command()(privacy.export)
 app.add_typer(shadow.app, name="shadow")
 app.command("replay-quotes")(traffic.replay_quotes)
 app.command()(monitor.monitor)
@@ -63,6 +71,16 @@ def main() -> None:
         app()
     except MotoriskError as error:
         notices.print(f"[red]{error.title}:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(1)
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        reason = str(error.orig).strip().splitlines()[0]
+        notices.print(
+            f"[red]Permission missing:[/] {escape(reason)}: use a login that may, or see `motorisk db grant --help`",
+            soft_wrap=True,
+            highlight=False,
+        )
         sys.exit(1)
     except (OperationalError, InterfaceError) as error:
         reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)

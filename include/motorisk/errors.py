@@ -109,6 +109,13 @@ class UnknownClient(MotoriskError):
     title = "Unknown client"
 
 
+class UnknownCustomer(MotoriskError):
+    """Nothing here leads to this customer."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "Unknown customer"
+
+
 class KeyReused(InvalidData):
     """An idempotency key came again with another question."""
 
@@ -128,6 +135,12 @@ class ReplayDiffers(MotoriskError):
     title = "Replay differs"
 
 
+class EvidenceBroken(MotoriskError):
+    """The audit trail or the ledger of quotes is not as it was sealed."""
+
+    title = "Evidence broken"
+
+
 class ScoringIncomplete(MotoriskError):
     """Scores and portfolio disagree; the earlier scores of the date stay published."""
 
@@ -142,6 +155,13 @@ class ArchiveRefuted(MotoriskError):
     """A file of archived scores is not what the database holds; the scores stay where they are."""
 
     title = "Archive refuted"
+
+
+class BackupRefused(MotoriskError):
+    """A backup cannot be made or restored as wanted; the databases stay as they are."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Backup refused"
 
 
 class ScoringSuperseded(MotoriskError):

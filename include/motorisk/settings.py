@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     training_config: Path | None = Field(
         default=None, description="YAML file with candidates, knots and gates; unset means the library's defaults"
     )
+    image_tag: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Tag of the image that the library comes from: recorded with every version",
+    )
     drift_min_rows: int = Field(
         default=300, ge=1, description="Fewest policies a month needs to be compared with the reference"
     )
@@ -117,6 +122,11 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         default=None, description="Key with which `replay-quotes --api-key-from-env` asks a quote service"
     )
+    pseudonym_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Secret behind the pseudonyms of exports, kept away from the database and from whoever gets them",
+    )
     alertmanager_url: str | None = Field(
         default=None,
         pattern="^https?://",
@@ -157,7 +167,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = f"{PREFIX}{'_'.join(str(part) for part in first['loc'])}".upper()
-            raise SettingsError(f"{name}: {first['msg']}, got {first['input']!r}") from None
+            is_secret = "Secret" in str(cls.model_fields[str(first["loc"][0])].annotation) if first["loc"] else False
+            got = "" if is_secret else f", got {first['input']!r}"
+            raise SettingsError(f"{name}: {first['msg']}{got}") from None
 
 
 @lru_cache(maxsize=1)

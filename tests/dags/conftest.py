@@ -43,6 +43,7 @@ def airflow(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for name, value in options.items():
             patch.setenv(name, value)
         subprocess.run([Path(sys.executable).parent / "airflow", "db", "migrate"], check=True, capture_output=True)
+        patch.setattr(sys, "path", [*sys.path, str(DAGS)])  # as Airflow does with a bundle's folder
         yield home
         if "airflow.settings" in sys.modules:
             # Before the server goes; at exit would be too late.

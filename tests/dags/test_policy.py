@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import runpy
 import subprocess
 import sys
 from datetime import timedelta
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 DAGS = Path(__file__).parents[2] / "dags"
-NAMES = sorted(path.stem for path in DAGS.glob("*.py"))
+WRITTEN_FOR = DAGS / "motorisk_dags.py"
+NAMES = sorted(path.stem for path in DAGS.glob("*.py") if path != WRITTEN_FOR)
 HEAVY = {"pandas", "numpy", "sklearn", "scipy", "evidently", "pyarrow", "matplotlib"}
 
 
@@ -27,6 +29,7 @@ def test_the_inventory_is_the_dags_of_the_design(dag_bag: Any) -> None:
         "score_portfolio",
         "shadow_quotes",
         "train_model",
+        "watch_configuration",
     ]
 
 
@@ -37,6 +40,25 @@ def test_a_dag_is_named_like_its_file_and_explains_itself(dag_bag: Any, name: st
     assert dag.doc_md == runbook
     for heading in ("**When**", "**What**", "**If", "**Rerunning**"):
         assert heading in runbook, f"the runbook of {name} lacks {heading}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dag_refuses_a_wrong_library_before_it_imports_anything_of_it(name: str) -> None:
+    imported = [
+        node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.parse((DAGS / f"{name}.py").read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert next(module for module in imported if module.startswith("motorisk")) == "motorisk_dags"
+
+
+def test_the_dags_were_written_for_this_library_and_refuse_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    runpy.run_path(str(WRITTEN_FOR))
+    monkeypatch.setenv("MOTORISK_IMAGE_TAG", "2031-01")
+    for other in ("0.0.9", "0.2.0"):
+        monkeypatch.setattr("importlib.metadata.version", lambda name, other=other: other)
+        with pytest.raises(ImportError, match=rf"written for motorisk .*0\.1.*, this image 2031-01 has {other}"):
+            runpy.run_path(str(WRITTEN_FOR))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,6 +103,7 @@ def test_parsing_a_dag_imports_nothing_heavy_and_connects_nowhere(airflow: Path,
     """In a fresh process, without a database to connect to."""
     program = f"""
 import json, runpy, socket, sys
+sys.path.append({str(DAGS)!r})
 import airflow.sdk
 import airflow.sdk.definitions.decorators
 before = set(sys.modules)

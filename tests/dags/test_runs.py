@@ -211,6 +211,11 @@ def test_a_night_without_quotes_has_nothing_to_replay_and_a_changed_quote_turns_
             {"digest": digest, "net": 960},
         )
     assert run_dag("replay_quotes", as_of="2024-03-31").state == "success"
+    for reference, state in (("'forged'", "failed"), ("NULL", "success")):  # no price: the seal tells
+        with world.begin() as connection:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.execute(text(f"UPDATE motorisk.quote SET reference = {reference}"))
+        assert run_dag("replay_quotes", as_of="2024-03-31").state == state
     with world.begin() as connection:
         connection.execute(text("UPDATE motorisk.tariff SET base_premium = 601"))
     assert run_dag("replay_quotes", as_of="2024-03-31").state == "failed"

@@ -1,11 +1,13 @@
 """Each role does its work, and nothing else: every table, every right, and the real programs under real logins."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -18,6 +20,8 @@ from sqlalchemy.pool import NullPool
 from motorisk.domain.policy import FEATURES
 from motorisk.errors import InvalidData, PermissionMissing
 from motorisk.modelling.configuration import TrainingConfiguration
+from motorisk.pipelines.audit.sealing import seal_quotes
+from motorisk.pipelines.audit.verifying import verify_audit
 from motorisk.pipelines.card import card_of
 from motorisk.pipelines.drift import report_drift
 from motorisk.pipelines.importing import import_file
@@ -63,7 +67,9 @@ WHOLE: dict[Role, dict[str, set[str]]] = {
         },
         **_all_of({"SELECT"}, "insurance.policy", "insurance.outcome", "motorisk.quote", "motorisk.tariff"),
         "motorisk.model_event": {"SELECT"},
-        "motorisk.shadow": {"SELECT", "INSERT", "UPDATE"},
+        **_all_of({"SELECT", "INSERT", "UPDATE"}, "motorisk.shadow", "motorisk.training_configuration"),
+        **_all_of({"SELECT"}, "motorisk.erasure", "motorisk.erased_reference"),
+        "motorisk.quote_seal": {"SELECT", "INSERT"},
         "motorisk.drift_inbox": {"SELECT", "DELETE"},
         "motorisk.score": set(RIGHTS),
     },
@@ -88,7 +94,8 @@ WHOLE: dict[Role, dict[str, set[str]]] = {
             f"motorisk.{name}": {"SELECT"}
             for name in (
                 "model_version", "model_event", "shadow", "shadow_quote", "tariff", "score", "drift_threshold",
-                "drift_inbox", "drift_window", "drift_window_metric", *_NIGHTS, *_FIGURES,
+                "drift_inbox", "drift_window", "drift_window_metric", "erasure", "training_configuration",
+                *_NIGHTS, *_FIGURES,
             )
         },
         "insurance.outcome": {"SELECT"},
@@ -164,6 +171,8 @@ FORBIDDEN = [
     (Role.READING, "SELECT customer_id FROM insurance.policy"),
     (Role.READING, "SELECT * FROM insurance.policy"),
     (Role.READING, "SELECT reference FROM motorisk.quote"),
+    (Role.READING, "SELECT salts FROM motorisk.quote_seal"),
+    (Role.PIPELINE, "UPDATE motorisk.quote_seal SET late = 0"),
     (Role.READING, "SELECT content FROM motorisk.quarantined_row"),
     (Role.READING, "SELECT reasons FROM motorisk.quarantined_row"),
     (Role.READING, "SELECT digest FROM motorisk.api_key"),
@@ -251,6 +260,8 @@ def test_the_pipeline_does_its_nights_and_analysts_read_them(platform: Platform,
     assert window is not None
     assert window.rows == 100
     assert replay_days(engine, night, night).is_exact
+    assert seal_quotes(engine).quotes == 150
+    assert verify_audit(engine).is_intact
     _analysts_read(platform.engines[Role.READING], night)
     archived = archive_scores(engine, night, tmp_path / "archive")
     assert archived is not None
@@ -326,8 +337,8 @@ def test_nobody_changes_a_champion_past_the_registry(warehouse: Engine, role: Ro
     attempt(f"{approve} = 'eve'", "approved", other)
 
 
-def test_a_login_is_granted_once_and_limited(warehouse: Engine) -> None:
-    with warehouse.begin() as connection:
+def test_a_login_is_granted_once_and_limited(platform: Platform) -> None:
+    with platform.owner.begin() as connection:
         first = grant(connection, "once@insurer", [Role.QUOTING], "pass'word%")
         again = grant(connection, "once@insurer", [Role.QUOTING])
         both = grant(connection, "once@insurer", [Role.READING])
@@ -336,6 +347,25 @@ def test_a_login_is_granted_once_and_limited(warehouse: Engine) -> None:
     assert (again.roles, again.created, again.password_set) == (["quoting"], False, False)
     assert both.roles == ["quoting", "reading"]
     assert str(stored).startswith("SCRAM-SHA-256$")
+
+
+def test_the_command_grants_and_a_login_that_may_not_is_told_so_in_one_line(
+    platform: Platform, command: Callable[..., Any]
+) -> None:
+    def motorisk(engine: Engine, *arguments: str) -> Any:
+        url = engine.url.render_as_string(hide_password=False)
+        return command({"MOTORISK_DATABASE_URL": url, "CLERKS_PASSWORD": "sesame"}, *arguments)
+
+    grant_clerk = ("db", "grant", "clerk", "--role", "reading", "--role", "registry")
+    done = motorisk(platform.owner, *grant_clerk, "--password-from-env", "CLERKS_PASSWORD", "--json")
+    said = json.loads(done.stdout)
+    assert said == {"login": "clerk", "roles": ["registry", "reading"], "created": True, "password_set": True}
+    refused = motorisk(platform.owner, *grant_clerk, "--password-from-env", "NOBODYS")
+    assert (refused.returncode, "NOBODYS holds no password" in refused.stderr) == (1, True)
+    denied = motorisk(platform.engines[Role.READING], "clients", "list")
+    assert denied.returncode == 1
+    assert denied.stderr.startswith("Permission missing: permission denied for table api_key")
+    assert denied.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -348,8 +378,8 @@ def test_a_login_is_granted_once_and_limited(warehouse: Engine) -> None:
         ("", "a login's name is"),
     ],
 )
-def test_what_cannot_be_a_limited_login_is_refused(warehouse: Engine, login: str, because: str) -> None:
-    with pytest.raises(InvalidData, match=because), warehouse.begin() as connection:
+def test_what_cannot_be_a_limited_login_is_refused(platform: Platform, login: str, because: str) -> None:
+    with pytest.raises(InvalidData, match=because), platform.owner.begin() as connection:
         grant(connection, login, [Role.READING])
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -248,6 +248,12 @@ def start_service(server_environment: dict[str, str], tmp_path: Path) -> Iterato
             return stack.enter_context(running({**server_environment, **own}, tmp_path))
 
         yield start
+
+
+@pytest.fixture
+def run_service() -> Callable[[Mapping[str, str], Path], AbstractContextManager[Service]]:
+    """Run a service with an environment of its own until the context is left: `(environment, folder of its log)`."""
+    return running
 
 
 @pytest.fixture

@@ -47,10 +47,11 @@ def simulate(
             "--csv", metavar="FOLDER", file_okay=False, help="Write one file a month instead; needs no database."
         ),
     ] = None,
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="Only where there are no policies at all.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Fill the warehouse with the workshop's world; the same simulation again changes nothing."""
-    from motorisk.pipelines.simulate import simulate_portfolio
+    from motorisk.pipelines.simulate import is_empty, simulate_portfolio
     from motorisk.simulation.files import write_months
     from motorisk.simulation.portfolio import Simulation
 
@@ -70,8 +71,15 @@ def simulate(
         else:
             console.print(f"{len(files):,} files of {policies:,} policies in {csv}.", markup=False, highlight=False)
         return
+    engine = warehouse()
+    if if_empty and not is_empty(engine):
+        if json:
+            print_json({"start": simulation.start, "months": months, "inserted": 0, "unchanged": 0})
+        else:
+            console.print("There are policies already; nothing is simulated.")
+        return
     with progress_bar("Simulating", quiet=json) as progress:
-        run = simulate_portfolio(warehouse(), simulation, progress)
+        run = simulate_portfolio(engine, simulation, progress)
     if json:
         print_json({"start": simulation.start, "months": months, "inserted": run.inserted, "unchanged": run.unchanged})
     else:

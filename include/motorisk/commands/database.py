@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from motorisk.commands import backup
 from motorisk.commands.opening import warehouse
 from motorisk.commands.output import JsonOption, console, print_json
 from motorisk.errors import DatabaseUnavailable, SettingsError
@@ -15,6 +16,8 @@ from motorisk.warehouse.roles import Role, grant
 from motorisk.warehouse.schema import LATEST_REVISION, current_revision
 
 app = typer.Typer(no_args_is_help=True, help="The database's address, server and tables.")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 
 
 @app.command("upgrade")

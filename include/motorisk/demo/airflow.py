@@ -19,7 +19,8 @@ from motorisk.warehouse.database import ensure_database
 
 DATABASE = "airflow"
 HOST = "127.0.0.1"
-USERS = {"admin": "admin", "uma": "user"}
+OPERATOR = "admin"
+USERS = {OPERATOR: "admin", "uma": "user"}
 """Logins and their roles: the operator, and an underwriter who approves."""
 HEALTHY = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
@@ -150,9 +151,10 @@ class LocalAirflow:
 class AirflowApi:
     """The few calls of Airflow's REST API that the demo makes, as the operator."""
 
-    def __init__(self, airflow: LocalAirflow) -> None:
-        self._login = {"username": "admin", "password": airflow.passwords()["admin"]}
-        self._client = httpx.Client(base_url=airflow.url, timeout=30)
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self.url = url.rstrip("/")
+        self._login = {"username": user, "password": password}
+        self._client = httpx.Client(base_url=self.url, timeout=30)
 
     def is_healthy(self) -> bool:
         """Whether all four components answer or send heartbeats."""

@@ -11,30 +11,19 @@ from types import FrameType
 
 import httpx
 from rich.console import Console
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 
-from motorisk.demo.airflow import AirflowApi, LocalAirflow
+from motorisk.demo.airflow import OPERATOR, AirflowApi, LocalAirflow
+from motorisk.demo.night import DAGS, FirstNight
 from motorisk.demo.processes import Component, Supervisor, require_free_port
 from motorisk.demo.prometheus import LocalPrometheus
 from motorisk.errors import ComponentFailed, TransitionRefused
-from motorisk.registry.versions import find_champion
+from motorisk.pipelines.simulate import is_empty
 from motorisk.settings import Settings
 from motorisk.warehouse.database import embedded_server, open_warehouse
 from motorisk.warehouse.migrate import upgrade
-from motorisk.warehouse.tables import drift_run, policy, score_run
 
 START_SECONDS = 300
-NIGHT_SECONDS = 900
-DAGS = (
-    "train_model",
-    "approve_model",
-    "score_portfolio",
-    "report_drift",
-    "report_performance",
-    "replay_quotes",
-    "shadow_quotes",
-    "retain_scores",
-)
 
 
 class Stopped(BaseException):
@@ -113,9 +102,7 @@ class Demo:
         with self._step("Postgres and its tables"):
             engine = open_warehouse(self.settings)
             upgrade(engine)
-        with engine.connect() as connection:
-            empty = connection.scalar(select(policy.c.policy_id).limit(1)) is None
-        if empty:
+        if is_empty(engine):
             simulate(engine)
         with self._step("Airflow's tables"):
             environment = self.airflow.environment()
@@ -126,7 +113,7 @@ class Demo:
         with self._step("Airflow: api-server, scheduler, dag-processor, triggerer"):
             for component in self.airflow.components(environment):
                 self._supervisor.start(component)
-            self._api = AirflowApi(self.airflow)
+            self._api = AirflowApi(self.airflow.url, OPERATOR, self.airflow.passwords()[OPERATOR])
             self._wait(self._api.is_healthy, "Airflow did not become healthy", START_SECONDS)
             self._api.log_in()
             self._wait(lambda: self._api.dag_ids() >= set(DAGS), "Airflow did not read the DAGs", START_SECONDS)
@@ -175,48 +162,20 @@ class Demo:
             time.sleep(0.5)
 
     def _wait_for_a_night(self, engine: Engine) -> None:
-        """Let the DAGs run by their schedules: the first training, then scores, then drift."""
-        by_people = self.settings.approval == "human"
-        with self._step("Night: training and approval" + by_people * " (waits for yours: Airflow, Required Actions)"):
-            self._api.unpause("approve_model")
-            self._api.unpause("train_model")
-            self._wait_for_run("train_model", "approve_model", until=lambda: _has_champion(engine))
-        with self._step("Night: scoring"):
-            for dag_id in DAGS:
-                self._api.unpause(dag_id)
-            self._wait_for_run("score_portfolio", until=lambda: _has_scores(engine))
-        with self._step("Night: drift"):
-            self._wait_for_run("report_drift", until=lambda: _has_drift(engine))
+        """Let the DAGs run by their schedules, and show what came of it."""
+        FirstNight(
+            self._api,
+            engine,
+            by_people=self.settings.approval == "human",
+            wait=self._wait,
+            step=self._step,
+            logs=f"under {self.airflow.logs / 'tasks'}",
+        ).run()
         with self._step("Drift reports"):
             self._start("drift reports", "drift-ui", "drift-ui.log")
             self._wait(self._drift_reports_live, "the page of the drift reports did not start", START_SECONDS)
         with self._step("First quote"):
             self._wait(self._quotes_ready, "the quote service did not pick up the champion", 30)
-
-    def _wait_for_run(self, *dag_ids: str, until: Callable[[], bool]) -> None:
-        """Wait for what runs of the first DAG, and of others that it starts, bring about; say so when one fails."""
-        if until():
-            return
-        # An earlier demo was stopped in the middle of them, or somebody has seen to their cause since.
-        past = {run["dag_run_id"] for run in map(self._api.newest_run, dag_ids) if run and run["state"] == "failed"}
-        first = self._api.newest_run(dag_ids[0])
-        if first and first["dag_run_id"] in past:
-            self._api.trigger(dag_ids[0])
-
-        def finished() -> bool:
-            if until():
-                return True
-            errors = self._api.import_errors()
-            if errors:
-                raise ComponentFailed(f"Airflow cannot read a DAG: {errors[0]}")
-            for dag_id in dag_ids:
-                run = self._api.newest_run(dag_id)
-                if run and run["state"] == "failed" and run["dag_run_id"] not in past:
-                    page = f"{self.airflow.url}/dags/{dag_id}/runs/{run['dag_run_id']}"
-                    raise ComponentFailed(f"{dag_id} failed; its logs are under {self.airflow.logs / 'tasks'} ({page})")
-            return False
-
-        self._wait(finished, f"{dag_ids[0]} did not finish", NIGHT_SECONDS)
 
     def _take_down(self) -> None:
         with self._console.status("Stopping"):
@@ -224,19 +183,3 @@ class Demo:
             if self.settings.database_url is None:
                 embedded_server(self.settings).stop()
                 self._supervisor.stop()
-
-
-def _has_champion(engine: Engine) -> bool:
-    with engine.connect() as connection:
-        return find_champion(connection) is not None
-
-
-def _has_scores(engine: Engine) -> bool:
-    with engine.connect() as connection:
-        return connection.scalar(select(func.max(score_run.c.as_of))) is not None
-
-
-def _has_drift(engine: Engine) -> bool:
-    newest_scores = select(func.max(score_run.c.as_of)).scalar_subquery()
-    with engine.connect() as connection:
-        return connection.scalar(select(drift_run.c.as_of).where(drift_run.c.as_of >= newest_scores)) is not None

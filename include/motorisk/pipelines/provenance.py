@@ -34,12 +34,19 @@ def _library_versions() -> dict[str, str]:
     return found
 
 
-def provenance(bundle_version: str | None = None, reason: str = BY_HAND) -> dict[str, object]:
-    """Why it was trained, versions of Python and the libraries, the checkout's git commit, the DAG bundle's version."""
+def provenance(
+    bundle_version: str | None = None, reason: str = BY_HAND, image_tag: str | None = None
+) -> dict[str, object]:
+    """Why it was trained, versions of Python and the libraries, and where the code came from.
+
+    That is the DAG bundle's commit for DAGs and configuration, and for the library the image's tag or the checkout's
+    commit; None for what there is not.
+    """
     return {
         "reason": reason,
         "python": platform.python_version(),
         "libraries": _library_versions(),
         "git_commit": _git_commit(),
+        "image_tag": image_tag,
         "bundle_version": bundle_version,
     }

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from motorisk.domain.policy import FLAGS
 from motorisk.simulation.portfolio import Simulation, simulate
 from motorisk.warehouse.arrow import write_table
+from motorisk.warehouse.tables import policy
 
 _POLICY = "policy_id, customer_id, effective_date, expiry_date, training, age, emergency_braking, braking_distance, power, miles"  # noqa: E501
 _STAGE = """
@@ -30,6 +31,12 @@ class SimulationRun:
 
     inserted: int
     unchanged: int
+
+
+def is_empty(engine: Engine) -> bool:
+    """Whether there are no policies at all."""
+    with engine.connect() as connection:
+        return connection.scalar(select(policy.c.policy_id).limit(1)) is None
 
 
 def simulate_portfolio(

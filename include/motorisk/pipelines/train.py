@@ -112,7 +112,7 @@ def fit_and_register(
             backtest=trained.candidates,
             evaluation=trained.evaluation | {"champion": None if present is None else present.model.version},
             parameters=trained.configuration.model_dump(mode="json"),
-            provenance=provenance(bundle_version, reason),
+            provenance=provenance(bundle_version, reason, settings.image_tag),
             trained_by=trained_by or settings.user,
         )
 

@@ -38,12 +38,12 @@ class Database:
     def probe(self) -> Iterator[Connection]:
         """A connection also while the breaker is open, to see whether the server is back; may take seconds.
 
-        `DatabaseUnavailable` where it cannot be reached, `SchemaOutdated` where its tables are not this code's.
+        `DatabaseUnavailable` where it cannot be reached, `SchemaOutdated` where its tables are older than this code's.
         """
         if self._engine is None:
             with self._translated():
                 engine = open_warehouse(self._settings)
-                require_current(engine)
+                require_current(engine, or_newer=True)
                 _bound(engine)
             self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
             self._engine = engine

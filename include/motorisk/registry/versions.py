@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, insert, select, text
+from sqlalchemy import Connection, Row, Select, func, insert, select, text
 
 from motorisk.domain.gate import GateResult
-from motorisk.domain.rating_plan import RatingPlan, plan_digest
+from motorisk.domain.rating_plan import MAX_PLAN_BYTES, RatingPlan, plan_digest
 from motorisk.errors import NoChampion, UnknownVersion
 from motorisk.registry.events import record
 from motorisk.warehouse.tables import model_version
@@ -160,7 +160,10 @@ def ever_approved(connection: Connection) -> list[ModelVersion]:
 def load_plan(connection: Connection, version: int) -> RatingPlan:
     """A version's rating plan, its digest and schema verified; `PlanRefused` where they are wrong."""
     row = connection.execute(
-        select(model_version.c.plan, model_version.c.digest).where(model_version.c.version == version)
+        # Of one that is far too long no more than tells so.
+        select(func.left(model_version.c.plan, MAX_PLAN_BYTES + 1).label("plan"), model_version.c.digest).where(
+            model_version.c.version == version
+        )
     ).one_or_none()
     if row is None:
         raise UnknownVersion(f"there is no model version {version}; see `motorisk models`")

@@ -9,6 +9,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     Table,
@@ -85,6 +86,8 @@ model_event = Table(
     Column("comment", Text),
     Column("details", JSONB, nullable=False),
     Column("happened_at", DateTime(timezone=True), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
     comment="The audit trail: who did what to which version, and why; it only grows",
     schema="motorisk",
 )
@@ -241,6 +244,45 @@ quote_key = Table(
     Column("quote_id", Uuid, nullable=False),
     Column("quoted_at", DateTime(timezone=True), nullable=False),
     comment="Which quote answered a client's Idempotency-Key",
+    schema="motorisk",
+)
+
+quote_seal = Table(
+    "quote_seal",
+    metadata,
+    Column("seal_id", BigInteger, primary_key=True),
+    Column("hour", DateTime(timezone=True), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+    Column("quote_ids", LargeBinary, nullable=False),
+    Column("row_digests", LargeBinary, nullable=False),
+    Column("salts", LargeBinary),
+    Column("events", BigInteger, nullable=False),
+    Column("event_digest", Text, nullable=False),
+    Column("sealed_at", DateTime(timezone=True), nullable=False),
+    Column("digest", Text, nullable=False),
+    schema="motorisk",
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("erasure_id", BigInteger, primary_key=True),
+    Column("erased_by", Text, nullable=False),
+    Column("erased_at", DateTime(timezone=True), nullable=False),
+    Column("comment", Text),
+    Column("subject", Text),
+    Column("erased", JSONB, nullable=False),
+    schema="motorisk",
+)
+
+erased_reference = Table(
+    "erased_reference",
+    metadata,
+    Column("quoted_at", DateTime(timezone=True), primary_key=True),
+    Column("quote_id", Uuid, primary_key=True),
+    Column("erasure_id", BigInteger, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
     schema="motorisk",
 )
 
@@ -439,6 +481,19 @@ alarm = Table(
     Column("raised_at", DateTime(timezone=True), nullable=False),
     Column("asked_at", DateTime(timezone=True)),
     comment="What speaks against a served version, and whether a training was asked for because of it",
+    schema="motorisk",
+)
+
+training_configuration = Table(
+    "training_configuration",
+    metadata,
+    Column("number", BigInteger, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("content", JSONB, nullable=False),
+    Column("bundle_version", Text),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("asked_at", DateTime(timezone=True)),
+    Column("training_run", Text),
     schema="motorisk",
 )
 

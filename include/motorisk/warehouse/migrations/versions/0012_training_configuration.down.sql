@@ -1,0 +1,1 @@
+DROP TABLE motorisk.training_configuration;

@@ -1,0 +1,45 @@
+"""Fixtures of tests that run commands."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from motorisk.cli import main
+from motorisk.settings import settings
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run a command in this process: `(environment, *arguments)`; a process of its own takes seconds to start."""
+
+    def run(environment: dict[str, str], *arguments: str) -> Ended:
+        capsys.readouterr()
+        code: int | str | None = 0
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["motorisk", *arguments])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            settings.cache_clear()
+            try:
+                main()
+            except SystemExit as ended:
+                code = ended.code
+        printed = capsys.readouterr()
+        return Ended(int(code or 0), printed.out, printed.err)
+
+    yield run
+    settings.cache_clear()
