@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-BESIDE: tuple[str, ...] = ()
+BESIDE: tuple[str, ...] = ("README.md", "CONTRIBUTING.md")
 """Pages with commands outside the site."""
 
 TRANSLATIONS = {ROOT / "docs" / "workshop.md": ROOT / "docs" / "workshop.de.md"}
