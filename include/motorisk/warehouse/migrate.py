@@ -5,9 +5,12 @@ from pathlib import Path
 
 from alembic import command, op
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
+from motorisk.errors import SchemaOutdated
 from motorisk.warehouse.locks import exclusively
+from motorisk.warehouse.schema import current_revision, require_not_newer
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -29,7 +32,11 @@ def run_script(name: str) -> None:
 def _run(engine: Engine, migrate: Callable[[Config, str], None], revision: str) -> None:
     # Two upgrades at once: the second waits, then finds nothing to do.
     with exclusively(engine, "migration"), engine.connect() as connection:
-        migrate(_config(connection), revision)
+        require_not_newer(current_revision(engine))
+        try:
+            migrate(_config(connection), revision)
+        except CommandError as error:
+            raise SchemaOutdated(f"no way leads to migration {revision}: {error}") from None
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
