@@ -26,7 +26,7 @@ Command = Callable[..., Ended]
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """Run a command in this process: `(environment, *arguments)`; a process of its own takes seconds to start."""
 
     def run(environment: dict[str, str], *arguments: str) -> Ended:
@@ -49,14 +49,20 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture
+def command(in_process: Command) -> Command:
+    """The same, under the name that most tests know."""
+    return in_process
+
+
+@pytest.fixture
 def motorisk(
-    command: Command, server_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: Command, server_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Ended]:
     """Run a command as its users do, on the test's database: `(*arguments, **environment)`."""
     monkeypatch.chdir(tmp_path)
     for name, value in server_environment.items():
         monkeypatch.setenv(name, value)
-    return lambda *arguments, **environment: command(environment, *arguments)
+    return lambda *arguments, **environment: in_process(environment, *arguments)
 
 
 @pytest.fixture

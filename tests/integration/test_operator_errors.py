@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, func, make_url, select, text
+from sqlalchemy import URL, Engine, create_engine, func, make_url, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from motorisk.registry import transitions
@@ -35,11 +36,24 @@ def guarded(warehouse: Engine) -> Iterator[str]:
             connection.execute(text(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {ROLE}"))
         connection.execute(text(f"GRANT SELECT ON public.alembic_version TO {ROLE}"))
         connection.execute(text("SELECT pg_reload_conf()"))
-        time.sleep(0.2)
+        deadline = time.monotonic() + 30
+        while _is_let_in(warehouse.url.set(username=ROLE)):  # the server reads its rules again when it gets to it
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         yield warehouse.url.set(username=ROLE, password=PASSWORD).render_as_string(hide_password=False)
         rules.write_text(former)
         connection.execute(text("SELECT pg_reload_conf()"))
         connection.execute(text(f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}"))
+
+
+def _is_let_in(url: URL) -> bool:
+    """Whether a login gets in without its password."""
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        engine.connect().close()
+    except OperationalError:
+        return False
+    return True
 
 
 def the_line(done: Any) -> str:
@@ -84,23 +98,23 @@ def test_an_address_that_is_none_is_not_repeated(motorisk: Run) -> None:
 
 
 @pytest.mark.fault("wrong database")
-@pytest.mark.parametrize("command", [["models"], ["db", "upgrade"], ["db", "downgrade", "base", "--yes"]])
-def test_the_database_of_another_program_is_left_alone(motorisk: Run, warehouse: Engine, command: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["models"], ["db", "upgrade"], ["db", "downgrade", "base", "--yes"]])
+def test_the_database_of_another_program_is_left_alone(motorisk: Run, warehouse: Engine, arguments: list[str]) -> None:
     with warehouse.begin() as connection:  # as Airflow's looks
         connection.execute(text("DROP SCHEMA motorisk CASCADE"))
         connection.execute(text("UPDATE alembic_version SET version_num = '686269002441'"))
-    line = the_line(motorisk(*command))
+    line = the_line(motorisk(*arguments))
     assert line.endswith("of another program: let MOTORISK_DATABASE_URL name Motorisk's database")
     with warehouse.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "686269002441"
 
 
 @pytest.mark.fault("migrations ahead")
-@pytest.mark.parametrize("command", [["models"], ["db", "upgrade"], ["db", "downgrade", "0001", "--yes"]])
-def test_a_database_that_is_ahead_is_left_alone(motorisk: Run, warehouse: Engine, command: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["models"], ["db", "upgrade"], ["db", "downgrade", "0001", "--yes"]])
+def test_a_database_that_is_ahead_is_left_alone(motorisk: Run, warehouse: Engine, arguments: list[str]) -> None:
     with warehouse.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9000'"))
-    assert "use the newer code, or go back with its `motorisk db downgrade`" in the_line(motorisk(*command))
+    assert "use the newer code, or go back with its `motorisk db downgrade`" in the_line(motorisk(*arguments))
 
 
 @pytest.mark.fault("migrations behind")
@@ -134,20 +148,20 @@ WRITING = [
 
 
 @pytest.mark.fault("missing permission")
-@pytest.mark.parametrize("command", WRITING, ids=lambda command: command[0])
-def test_a_role_that_may_not(championed: Engine, motorisk: Run, guarded: str, command: list[str]) -> None:
-    line = the_line(motorisk(*command, MOTORISK_DATABASE_URL=guarded))
+@pytest.mark.parametrize("arguments", WRITING, ids=lambda arguments: arguments[0])
+def test_a_role_that_may_not(championed: Engine, motorisk: Run, guarded: str, arguments: list[str]) -> None:
+    line = the_line(motorisk(*arguments, MOTORISK_DATABASE_URL=guarded))
     assert line.startswith("Permission missing: permission denied for ")
     assert line.endswith("let MOTORISK_DATABASE_URL name a login that may, or have it granted (`motorisk db grant`)")
 
 
 @pytest.mark.fault("read-only database")
-@pytest.mark.parametrize("command", WRITING, ids=lambda command: command[0])
-def test_a_database_that_takes_no_writes(championed: Engine, motorisk: Run, command: list[str]) -> None:
+@pytest.mark.parametrize("arguments", WRITING, ids=lambda arguments: arguments[0])
+def test_a_database_that_takes_no_writes(championed: Engine, motorisk: Run, arguments: list[str]) -> None:
     database = championed.url.database
     with championed.begin() as connection:
         connection.execute(text(f"ALTER DATABASE {database} SET default_transaction_read_only = on"))
-    line = the_line(motorisk(*command, MOTORISK_DATABASE_URL=_another(championed)))
+    line = the_line(motorisk(*arguments, MOTORISK_DATABASE_URL=_another(championed)))
     assert "wait until it does, or point MOTORISK_DATABASE_URL to the primary if it is a standby" in line
 
 
@@ -158,9 +172,9 @@ def _another(engine: Engine) -> str:
 
 
 @pytest.mark.fault("no champion")
-@pytest.mark.parametrize("command", ["score", "drift"])
-def test_no_champion_says_how_to_get_one(motorisk: Run, command: str) -> None:
-    line = the_line(motorisk(command, "--as-of", "2024-01-31"))
+@pytest.mark.parametrize("arguments", ["score", "drift"])
+def test_no_champion_says_how_to_get_one(motorisk: Run, arguments: str) -> None:
+    line = the_line(motorisk(arguments, "--as-of", "2024-01-31"))
     assert line == "No champion: no model is approved yet: run `motorisk train`, then `motorisk approve`"
 
 
@@ -203,12 +217,12 @@ def _unprivileged(*arguments: str, cwd: Path, **environment: str) -> subprocess.
 
 
 @pytest.mark.fault("folder not writable")
-@pytest.mark.parametrize("command", [["simulate", "--csv", "{home}", "--months", "1", "--policies", "3"], ["models"]])
-def test_a_folder_that_cannot_be_written(tmp_path: Path, command: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["simulate", "--csv", "{home}", "--months", "1", "--policies", "3"], ["models"]])
+def test_a_folder_that_cannot_be_written(tmp_path: Path, arguments: list[str]) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     home = str(closed / "home")
-    done = _unprivileged(*[part.format(home=home) for part in command], cwd=tmp_path, MOTORISK_HOME=home)
+    done = _unprivileged(*[part.format(home=home) for part in arguments], cwd=tmp_path, MOTORISK_HOME=home)
     line = the_line(done)
     assert line.startswith(f"Folder not writable: {home}: Permission denied: let user ")
     assert line.endswith("write there, or set another folder (MOTORISK_HOME)")

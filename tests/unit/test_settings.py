@@ -56,6 +56,7 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "api_key": None,
         "alertmanager_url": None,
         "statsd": None,
+        "pseudonym_key": None,
         "prometheus_port": 9090,
         "airflow_port": 8080,
     }
@@ -93,6 +94,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "api_key": "mtr_secret",
         "alertmanager_url": "http://alertmanager:9093",
         "statsd": "localhost:9125",
+        "pseudonym_key": "k" * 64,
         "prometheus_port": "9091",
         "airflow_port": "8081",
     }
@@ -104,7 +106,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
     assert found.database_url.get_secret_value() == ADDRESS
     assert found.api_key is not None
     assert found.api_key.get_secret_value() == "mtr_secret"
-    secrets = {"database_url", "api_key"}
+    secrets = {"database_url", "api_key", "pseudonym_key"}
     assert {name: str(getattr(found, name)) for name in values.keys() - secrets} == {
         name: values[name] for name in values.keys() - secrets
     }
