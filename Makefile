@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev docs
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test coverage faults lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down docs docs-commands notebooks
+.PHONY: help demo test coverage faults lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down docs docs-commands notebooks mutation
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ faults: $(VENV)/test-installed  ## The tests that break something or err, and a 
 	@$(BIN)/python -m pytest -m "fault or bad_input" --numprocesses $(TEST_WORKERS) --dist loadfile --quiet \
 		--junitxml=test-results/faults.xml $(PYTEST_ARGUMENTS); $(BIN)/python scripts/fault_table.py test-results/faults.xml
 
+mutation: $(VENV)/test-installed  ## Which small changes of the code no test would notice (hours; MUTATION_ARGUMENTS="domain --sample 50")
+	@nice -n 19 $(BIN)/python scripts/mutation.py $(MUTATION_ARGUMENTS)
+
 lint: $(VENV)/test-installed  ## Formatting, style, types and the direction of imports
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -47,10 +50,6 @@ audit: $(VENV)/test-installed  ## Dependencies: still there, whole, maintained, 
 audit-advisories: $(VENV)/test-installed  ## Known vulnerabilities, asked of the Python advisory database (needs the internet)
 	@for file in requirements/*.txt; do $(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement $$file || exit 1; done
 
-pictures: $(VENV)/test-installed  ## The README's pictures again, from a demo of their own
-	@scripts/install-system-parts.sh
-	@$(BIN)/python scripts/pictures.py
-
 docs: $(VENV)/test-installed  ## The documentation's site, docs/_build/html; a broken link stops it
 	@$(BIN)/sphinx-build -q -W --keep-going --fresh-env docs docs/_build/html
 	@echo "docs/_build/html/index.html"
@@ -60,6 +59,10 @@ docs-commands: $(VENV)/test-installed  ## Run every command block of the documen
 
 notebooks: $(VENV)/notebooks-installed  ## Open the notebooks in JupyterLab, on this machine alone
 	@$(BIN)/jupyter lab --notebook-dir notebooks --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+
+pictures: $(VENV)/test-installed  ## The README's pictures again, from a demo of their own
+	@scripts/install-system-parts.sh
+	@$(BIN)/python scripts/pictures.py
 
 format: $(VENV)/test-installed  ## Put the code into its format
 	@$(BIN)/ruff check --fix

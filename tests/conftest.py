@@ -1,4 +1,11 @@
-"""Fixtures for all tests: a real Postgres, built by the migrations, with a database of its own for every test."""
+"""Fixtures for all tests: a real Postgres, built by the migrations, with a database of its own for every test.
+
+How many examples the properties try, and how many steps the stateful tests take, says `HYPOTHESIS_PROFILE`:
+
+- `motorisk` (default): Hypothesis' 100 examples, fewer where each needs a database;
+- `night`: thirty times as many, for a night: `HYPOTHESIS_PROFILE=night make test PYTEST_ARGUMENTS=tests/unit`;
+- `mutation`: a few, always the same ones, for `make mutation`.
+"""
 
 import itertools
 import json
@@ -16,10 +23,12 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, sync_playwright
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
+from tests.ml_test_score import RanAll
 
 from motorisk.domain.gate import GateResult
 from motorisk.domain.policy import FEATURES
@@ -32,7 +41,19 @@ from motorisk.warehouse.migrate import upgrade
 
 TEMPLATE = "motorisk_template"
 ALERTS = Path(__file__).parents[1] / "observability" / "alertmanager" / "alertmanager.yml"
+POSTGRES = "TEST_POSTGRES"
+"""Environment variable: address of a server that runs already, with `{database}` in the database's place.
+
+Whoever runs pytest a thousand times does not want to start a server each time (`scripts/mutation.py`).
+"""
+
 _numbers = itertools.count(1)
+
+# A shared machine may be busy: how long one example takes says nothing.
+hypothesis_settings.register_profile("motorisk", deadline=None)
+hypothesis_settings.register_profile("night", deadline=None, max_examples=3000)
+hypothesis_settings.register_profile("mutation", deadline=None, max_examples=20, derandomize=True, database=None)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "motorisk"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="motorisk-tests-")
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
+    config.pluginmanager.register(RanAll())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,16 +86,32 @@ def _no_settings_from_outside() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a running server, with `{database}` in the database's place."""
+    if shared := os.environ.get(POSTGRES):
+        _make_template(shared)
+        yield shared
+        return
     server = EmbeddedPostgres(tmp_path_factory.mktemp("server") / "postgres")
     address = server.ensure_running()
     try:
-        _execute(address, f"CREATE DATABASE {TEMPLATE}")
-        engine = create_engine(address.format(database=TEMPLATE), poolclass=NullPool)
-        upgrade(engine)
-        engine.dispose()
+        _make_template(address)
         yield address
     finally:
         server.stop()
+
+
+def _make_template(address: str) -> None:
+    """Build the database that every test gets a copy of, unless it is there."""
+    # Nobody needs these data after a power cut, and hundreds of databases are made and dropped faster without it.
+    for setting in ("fsync", "full_page_writes"):
+        _execute(address, f"ALTER SYSTEM SET {setting} = off")
+    _execute(address, "SELECT pg_reload_conf()")
+    with create_engine(address.format(database="postgres"), poolclass=NullPool).connect() as connection:
+        if connection.scalar(text("SELECT true FROM pg_database WHERE datname = :name"), {"name": TEMPLATE}):
+            return
+    _execute(address, f"CREATE DATABASE {TEMPLATE}")
+    engine = create_engine(address.format(database=TEMPLATE), poolclass=NullPool)
+    upgrade(engine)
+    engine.dispose()
 
 
 def _execute(address: str, statement: str) -> None:
@@ -86,7 +124,7 @@ def _execute(address: str, statement: str) -> None:
 @pytest.fixture
 def database_url(postgres: str) -> Iterator[str]:
     """Address of a freshly migrated, empty database."""
-    name = f"test_{next(_numbers)}"
+    name = f"test_{os.getpid()}_{next(_numbers)}"
     _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield postgres.format(database=name)
     _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
@@ -164,7 +202,7 @@ def offer() -> Callable[..., int]:
                 gates=[GateResult(name="accuracy", value=0.9, rule=">=", threshold=0.85, passed=True)],
                 backtest=facts["backtest"],
                 evaluation=evaluation,
-                parameters={"knots": 10},
+                parameters={"knots": 10, "window_months": 3},
                 provenance={},
                 trained_by=trained_by,
             )

@@ -24,6 +24,7 @@ CREATE ROLE importing LOGIN PASSWORD :'importing' IN ROLE motorisk_importing;
 CREATE DATABASE airflow OWNER airflow;
 CREATE DATABASE motorisk OWNER motorisk;
 REVOKE ALL ON DATABASE airflow, motorisk, postgres FROM PUBLIC;
-GRANT CONNECT ON DATABASE motorisk TO motorisk_quoting, motorisk_reading;
-GRANT CONNECT, TEMPORARY ON DATABASE motorisk TO motorisk_pipeline, motorisk_registry, motorisk_importing;
+GRANT CONNECT ON DATABASE motorisk TO motorisk_registry, motorisk_reading;
+-- Simulations, scores and, after Postgres was away, the quote service's journal go through temporary tables.
+GRANT CONNECT, TEMPORARY ON DATABASE motorisk TO motorisk_pipeline, motorisk_quoting, motorisk_importing;
 SQL

@@ -15,6 +15,8 @@ RETRY_POLICY = ExceptionRetryPolicy(
                 "motorisk.errors.DatabaseUnavailable",
                 "sqlalchemy.exc.OperationalError",
                 "sqlalchemy.exc.InterfaceError",
+                # Airflow's own API had no answer for the task, as while the database of its metadata is away.
+                "airflow.sdk.exceptions.AirflowRuntimeError",
                 "builtins.ConnectionError",
                 "builtins.TimeoutError",
             ],

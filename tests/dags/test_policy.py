@@ -80,10 +80,13 @@ def test_people_are_told_of_a_failed_run_and_of_the_next_good_one(dag_bag: Any, 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_task_retries_lost_connections_only(dag_bag: Any, name: str) -> None:
     from airflow.sdk import RetryAction
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time.comms import ErrorResponse
     from sqlalchemy.exc import OperationalError
 
     from motorisk.errors import DatabaseUnavailable, GateFailed, NotEnoughData
 
+    airflow_away = AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 500}))
     for task in dag_bag.dags[name].tasks:
         assert task.retries >= 1
         assert task.execution_timeout is not None
@@ -93,6 +96,7 @@ def test_every_task_retries_lost_connections_only(dag_bag: Any, name: str) -> No
             return task.retry_policy.evaluate(error, try_number=1, max_tries=3).action
 
         assert action(DatabaseUnavailable("gone")) is RetryAction.RETRY
+        assert action(airflow_away) is RetryAction.RETRY
         assert action(OperationalError("select 1", {}, Exception("server closed the connection"))) is RetryAction.RETRY
         for wrong in (NotEnoughData("nothing"), GateFailed("missed"), ValueError("bad"), KeyError("x")):
             assert action(wrong) is RetryAction.FAIL

@@ -61,7 +61,7 @@ def airflow_tells(values: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
     (bundle,) = values["dagProcessor"]["dagBundleConfigList"]
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow"))}
     command = [sys.executable, "-c", ASK_AIRFLOW, bundle["classpath"], json.dumps(_probes(values))]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
@@ -106,7 +106,9 @@ def test_the_bundle_is_one_that_airflow_can_make(values: dict[str, Any], airflow
     (bundle,) = values["dagProcessor"]["dagBundleConfigList"]
     assert bundle["kwargs"].keys() <= set(airflow_tells["bundle"])
     assert "repo_url" not in bundle["kwargs"], "the connection's credentials would go unused"
-    assert f"AIRFLOW_CONN_{bundle['kwargs']['git_conn_id'].upper()}" in values["extraEnv"]
+    given = {entry["name"] for entry in yaml.safe_load(values["extraEnv"])}
+    for connection in (bundle["kwargs"]["git_conn_id"], values["config"]["logging"]["remote_log_conn_id"]):
+        assert f"AIRFLOW_CONN_{connection.upper()}" in given
     assert (PROJECT / bundle["kwargs"]["subdir"] / "train_model.py").exists()
 
 

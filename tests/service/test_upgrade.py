@@ -37,14 +37,21 @@ def _git(*arguments: str) -> bytes:
     return subprocess.run(["git", *arguments], cwd=PROJECT, check=True, capture_output=True).stdout  # noqa: S607
 
 
+def _revision(commit: str) -> str:
+    found = re.search(r'LATEST_REVISION = "(\w+)"', _git("show", f"{commit}:{SCHEMA}").decode())
+    assert found is not None
+    return found[1]
+
+
 def _release_before() -> tuple[str, str]:
-    """Commit and migration of the newest code on the main line whose newest migration is another one."""
+    """The newest commit of the main line whose newest migration is another one, and that migration."""
     if not (PROJECT / ".git").exists():
         pytest.skip("the release before is in the project's history, and this is no checkout")
+    former = "HEAD"
     for commit in _git("log", "--first-parent", "--format=%H", "--", SCHEMA).decode().split():
-        found = re.search(r'LATEST_REVISION = "(\w+)"', _git("show", f"{commit}:{SCHEMA}").decode())
-        if found and found[1] != LATEST_REVISION:
-            return commit, found[1]
+        if _revision(commit) != LATEST_REVISION:
+            return former, _revision(former)
+        former = f"{commit}^1"
     raise AssertionError("the history is cut off: fetch all of it (git fetch --unshallow)")
 
 
@@ -165,7 +172,10 @@ def test_no_quote_fails_from_the_release_before_to_this_one(
         def start(environment: dict[str, str]) -> tuple[Any, ExitStack]:
             own = stack.enter_context(ExitStack())
             service = own.enter_context(run_service({**environment, "MOTORISK_QUOTE_WORKERS": "1"}, tmp_path))
-            service.wait_until_served(1)
+            deadline = time.monotonic() + SECONDS
+            while service.served_versions() != {1}:
+                assert time.monotonic() < deadline, service.log.read_text()
+                time.sleep(0.1)
             return service, own
 
         old = [start(before.theirs) for _ in range(2)]
@@ -192,7 +202,6 @@ def test_no_quote_fails_from_the_release_before_to_this_one(
             (1, json.dumps(quotes[0]["premium"]))
         }
         ids = [UUID(quote["quote_id"]) for quote in quotes]
-        newer.wait_for_status("/readyz", 200)
         deadline = time.monotonic() + SECONDS
         while (found := replay_ids(before.engine, ids)).missing and time.monotonic() < deadline:
             time.sleep(0.2)  # what went through the journal while tables were locked

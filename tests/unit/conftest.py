@@ -6,17 +6,12 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from motorisk.domain.policy import FEATURES, FLAGS, NUMBERS, PolicyFeatures
 from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.simulation.portfolio import Simulation, simulate_month
-
-# A shared machine may be busy: how long one example takes says nothing.
-settings.register_profile("motorisk", settings(), deadline=None)
-settings.load_profile("motorisk")
 
 FIRST_MONTH = date(2024, 1, 1)
 RANGES = {"age": (15.0, 120.0), "braking_distance": (20.0, 60.0), "power": (20.0, 300.0), "miles": (0.0, 200.0)}

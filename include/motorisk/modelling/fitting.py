@@ -12,7 +12,7 @@ from motorisk.domain.gate import GateResult
 from motorisk.domain.rating_plan import RatingPlan
 from motorisk.domain.risk import CLASS_BOUNDS, PROBABILITY_UNITS
 from motorisk.errors import NotEnoughData
-from motorisk.modelling.backtest import BacktestResult, choose
+from motorisk.modelling.backtest import BacktestResult, choose, losses
 from motorisk.modelling.candidates import CANDIDATES, Additive
 from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.evaluation import calibration_table, evaluate
@@ -20,6 +20,7 @@ from motorisk.modelling.explainability import cost_of_explainability
 from motorisk.modelling.figures import table_row
 from motorisk.modelling.gates import (
     backtest_gates,
+    benefit_gate,
     calibration_gate,
     directional_gates,
     plan_gates,
@@ -30,7 +31,7 @@ from motorisk.modelling.gates import (
 from motorisk.modelling.segments import segments
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.modelling.tuning import Entry, enter
-from motorisk.scoring.pricing import estimate, risk_classes
+from motorisk.scoring.pricing import Integers, estimate, estimates_without, risk_classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ def _measure(
     newest = numbers > numbers.max() - configuration.window_months
     unseen = np.zeros((len(snapshot), 3), dtype=np.int64)
     expected = np.zeros(len(snapshot))
+    without: dict[str, Integers] = {name: np.zeros_like(unseen) for name in snapshot.features}
     folds = KFold(configuration.folds, shuffle=True, random_state=configuration.seed)
     for train, test in folds.split(numbers):
         known = np.zeros(len(snapshot), dtype=bool)
@@ -158,6 +160,8 @@ def _measure(
         found = estimate(fold.plan, part.features, part.effective_dates)
         unseen[test] = found.probabilities
         expected[test] = found.expected_risk
+        for name, probabilities in estimates_without(fold.plan, found, part.effective_dates):
+            without[name][test] = probabilities
     observed = risk_classes(snapshot.risk, CLASS_BOUNDS)
     seen = estimate(plan, snapshot.features, snapshot.effective_dates).probabilities
     holdout = evaluate(unseen[newest], observed[newest])
@@ -175,6 +179,10 @@ def _measure(
         *workshop_gates(training, holdout, thresholds),
         calibration_gate(unseen[newest], observed[newest], thresholds.max_calibration_error),
         *segment_gates(cells, thresholds),
+        benefit_gate(
+            losses(unseen[newest], observed[newest]),
+            {name: losses(others[newest], observed[newest]) for name, others in without.items()},
+        ),
     ]
     told = {
         "segments": [cell.to_json() for cell in cells],

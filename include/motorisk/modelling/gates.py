@@ -1,6 +1,6 @@
 """Gates: what a version must show before anybody may approve it, as figures with thresholds and verdicts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ MAX_FOLDING_ERROR = 1e-9
 DOMAIN_DRAWS = 20_000
 FAR = {"age": 120.0, "braking_distance": 500.0, "power": 5000.0, "miles": 2000.0}
 """Largest values that the numeric safety gate tries; all of them are plausible to the quote service."""
+FAR_OTHERWISE = 1e6
+"""The same for a feature that nobody has named above."""
 
 WIGGLE = 0.5
 """Share of the spread by which a monotone term may fall at the ends of the data, where few policies are."""
@@ -130,6 +132,16 @@ def segment_gates(cells: Sequence[Segment], thresholds: GateThresholds) -> list[
     ]
 
 
+def benefit_gate(losses: Floats, without: Mapping[str, Floats]) -> GateResult:
+    """Every feature earns its place: none makes unseen policies harder to foretell for certain.
+
+    `losses` are the log losses of n policies, (n,), `without` theirs with a feature's term at its average. The value is
+    the lower end of the 95 % interval of what the worst feature costs.
+    """
+    costs = max(_interval(losses - others)[0] for others in without.values())
+    return at_most("log loss that a feature costs", costs, 0.0)
+
+
 def calibration_gate(probabilities: Integers, observed: npt.NDArray[np.int8], limit: float) -> GateResult:
     """The calibration error of (n, 3) probabilities in units against (n,) observed class indices."""
     return at_most("calibration error", calibration_error(probabilities / PROBABILITY_UNITS, observed), limit)
@@ -160,7 +172,7 @@ def _without_number(plan: RatingPlan) -> int:
     features = {
         name: random.integers(0, 2, DOMAIN_DRAWS).astype(float)
         if feature.is_flag
-        else feature.minimum + (FAR[name] - feature.minimum) * random.random(DOMAIN_DRAWS) ** 3
+        else feature.minimum + (FAR.get(name, FAR_OTHERWISE) - feature.minimum) * random.random(DOMAIN_DRAWS) ** 3
         for name, feature in FEATURES.items()
     }
     days = random.integers(-40_000, 40_000, DOMAIN_DRAWS)

@@ -4,7 +4,7 @@ The order of operations is that of `motorisk.quoting.pricing` and `motorisk.doma
 costs the same to the cent in a quote and in a score.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -121,6 +121,15 @@ def estimate(plan: RatingPlan, features: Columns, effective_dates: Dates) -> Est
         expected_risk = expected_risk + contributions[name]
     spread = predictive_spread(plan, effective_dates)
     return Estimates(expected_risk, contributions, class_probabilities(expected_risk, spread, plan.class_bounds))
+
+
+def estimates_without(plan: RatingPlan, found: Estimates, effective_dates: Dates) -> Iterator[tuple[str, Integers]]:
+    """By feature: the (n, 3) class probabilities where the model knows no more of it than its average contribution."""
+    months = trend_time(plan, effective_dates)
+    spread = predictive_spread(plan, effective_dates)
+    for name, contributed in found.contributions.items():
+        average = plan.terms[name].average + months * plan.terms[name].average_trend
+        yield name, class_probabilities(found.expected_risk - contributed + average, spread, plan.class_bounds)
 
 
 def inside_support(plan: RatingPlan, features: Columns) -> npt.NDArray[np.bool_]:

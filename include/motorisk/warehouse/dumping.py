@@ -43,7 +43,7 @@ class Programs:
         """Write what an exported snapshot sees into a new folder."""
         arguments = ["--format=directory", f"--jobs={jobs}", f"--snapshot={snapshot}", f"--file={folder}"]
         target, environment = _libpq(address)
-        command = [self._folder / "pg_dump", *arguments, "--no-password", f"--dbname={target}"]
+        command = [str(self._folder / "pg_dump"), *arguments, "--no-password", f"--dbname={target}"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BackupRefused(f"pg_dump of {address.database} failed: {_said(done.stderr)}")
@@ -54,8 +54,8 @@ class Programs:
         Everything belongs to the address's login then, but for the relations with `owners`.
         """
         target, environment = _libpq(address)
-        read = [self._folder / "pg_restore", "--no-owner", "--file=-", folder]
-        write = [self._folder / "psql", "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"]
+        read = [str(self._folder / "pg_restore"), "--no-owner", "--file=-", str(folder)]
+        write = [str(self._folder / "psql"), "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"]
         steps = ["--set=ON_ERROR_STOP=1", f"--command={_empty()}", "--file=-"]
         steps += [f"--command={statement}" for statement in (*_given(owners), _check(counts))]
         with ExitStack() as stack:

@@ -1,5 +1,6 @@
 """API keys: their form, and what is kept of them."""
 
+import hashlib
 import re
 
 import pytest
@@ -27,3 +28,8 @@ def test_nothing_else_is_taken_for_a_key(change: object) -> None:
 def test_the_digest_is_the_keys_sha256() -> None:
     # printf mtr_x | sha256sum
     assert key_digest("mtr_x") == "56ab2940eecf64e53c2e06dc921996fc762d47bb9f6b0508dd9fa593336c87fc"
+
+
+def test_text_that_is_no_unicode_is_no_key_and_has_a_digest_all_the_same() -> None:
+    assert key_id_of("mtr_\ud800") is None
+    assert key_digest("\ud800") == hashlib.sha256(b"\xed\xa0\x80").hexdigest()

@@ -415,3 +415,11 @@ def test_training_cannot_make_a_plan_that_loading_would_refuse(plan: RatingPlan)
 
 def test_every_feature_has_a_term_and_a_support(plan: RatingPlan) -> None:
     assert plan.terms.keys() == plan.support.keys() == FEATURES.keys()
+
+
+def test_the_spread_grows_by_the_same_factor_each_month(plan: RatingPlan) -> None:
+    assert plan.spread_at(7.0) == plan.spread == 0.45
+    growing = plan.model_copy(update={"spread_trend": 0.1})
+    assert growing.spread_at(0.0) == 0.45
+    assert growing.spread_at(10.0) == pytest.approx(0.45 * math.e)
+    assert growing.spread_at(-10.0) == pytest.approx(0.45 / math.e)

@@ -99,6 +99,13 @@ def test_gates_compare_the_figures_that_are_reported(trained: dict[int, TrainedM
     assert values["certainty"] == values["certainty not above"] == model.metrics["certainty"]
 
 
+def test_every_feature_earns_its_place_on_unseen_policies(trained: dict[int, TrainedModel]) -> None:
+    """The one that helps least lowers the log loss by a tenth for certain; one of pure noise would not."""
+    for model in trained.values():
+        (value,) = (gate["value"] for gate in model.gates if gate["name"] == "log loss that a feature costs")
+        assert value < -0.1
+
+
 def test_training_accuracy_is_that_of_the_served_plan(
     trained: dict[int, TrainedModel], snapshot_of_month: Months
 ) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from motorisk.domain.calendar import months_between
 from motorisk.domain.policy import FEATURES, FLAGS, NUMBERS
@@ -225,3 +227,46 @@ def test_a_folded_plan_survives_its_text(snapshot_of_month: Months) -> None:
     _, plan = fitted(snapshot_of_month(0), 20)
     text = plan.to_json()
     assert RatingPlan.from_json(text, digest=plan_digest(text)) == plan
+
+
+# --- any portfolio, any policy ------------------------------------------------------------------------------------
+
+ROWS = 250
+
+
+@st.composite
+def _portfolios(draw: st.DrawFn, months: Months) -> Snapshot:
+    """A simulated portfolio bent out of shape: rounded, clipped, shifted, with many values all the same."""
+    snapshot = months(0, policies_a_month=ROWS, seed=draw(st.integers(0, 5)))
+    columns = {}
+    for name, values in numbers(snapshot):
+        low, high = sorted(draw(st.tuples(st.floats(0, 0.45), st.floats(0.55, 1))))
+        bent = np.clip(values, *np.quantile(values, [low, high]))
+        bent = np.round(bent, draw(st.integers(0, 3))) if draw(st.booleans()) else bent
+        same = np.random.default_rng(draw(st.integers(0, 9))).random(ROWS) < draw(st.floats(0, 0.8))
+        bent = np.where(same, bent[0], bent) * draw(st.sampled_from([1.0, 1.0, 1e-3, 1e4]))
+        columns[name] = bent if np.ptp(bent) > 0 else values
+    return replaced(snapshot, **columns)
+
+
+@settings(
+    max_examples=max(5, settings.default.max_examples // 4),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking a portfolio takes minutes and makes it no clearer
+)
+@given(data=st.data(), knots=st.sampled_from(KNOTS), trend=st.booleans(), days=st.integers(-900, 183))
+def test_the_plan_of_any_portfolio_is_the_fitted_model_for_any_policy(
+    snapshot_of_month: Months, data: st.DataObject, knots: int, trend: bool, days: int
+) -> None:
+    snapshot = data.draw(_portfolios(snapshot_of_month))
+    model, plan = fitted(snapshot, knots, trend=trend)
+    low, high = snapshot.matrix().min(axis=0), snapshot.matrix().max(axis=0)
+    far = [
+        st.floats(-10, 11).map(lambda part, i=i: float(low[i] + part * (high[i] - low[i]))) for i in POSITION.values()
+    ]
+    flags = {POSITION[name]: st.sampled_from([0.0, 1.0]) for name in FLAGS}
+    policy = st.tuples(*(flags.get(position, drawn) for position, drawn in enumerate(far)))
+    policies = np.array(data.draw(st.lists(policy, min_size=1, max_size=10)))
+    day = max(snapshot.as_of + timedelta(days=days), min(snapshot.effective_dates.tolist()))
+    expected = model.predict(policies, months_between(snapshot.as_of, day))
+    scale = np.maximum(1.0, np.abs(expected))
+    assert float((np.abs(answers(plan, policies, day) - expected) / scale).max()) < 1e-9

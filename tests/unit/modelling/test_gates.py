@@ -18,6 +18,7 @@ from motorisk.modelling.gates import (
     at_least,
     at_most,
     backtest_gates,
+    benefit_gate,
     calibration_gate,
     directional_gates,
     plan_gates,
@@ -262,3 +263,16 @@ def test_a_yardstick_that_cannot_learn_is_noticed() -> None:
     gates = yardstick_gates([able, unable, without], GateThresholds())
     assert [gate["name"] for gate in gates if not gate["passed"]] == ["neural_net, as a yardstick: certainty"]
     assert len(gates) == 4
+
+
+def test_a_feature_that_does_harm_is_noticed_where_it_is_no_chance() -> None:
+    random = np.random.default_rng(4)
+    losses = random.gamma(1, 0.3, 1000)
+    useful, useless = losses + 0.1, losses + random.normal(0, 0.1, 1000)
+    assert benefit_gate(losses, {"age": useful, "power": useless})["passed"]
+    assert benefit_gate(losses, {"age": useful})["value"] == pytest.approx(-0.1)
+    harmful = losses - random.gamma(1, 0.02, 1000)
+    gate = benefit_gate(losses, {"age": useful, "power": harmful, "miles": useless})
+    assert (gate["name"], gate["rule"], gate["threshold"]) == ("log loss that a feature costs", "<=", 0.0)
+    assert 0.015 < gate["value"] < 0.02
+    assert not gate["passed"]

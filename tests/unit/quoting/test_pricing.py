@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 from datetime import date
+from functools import reduce
+from operator import add
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -197,6 +199,8 @@ def test_intercept_and_contributions_sum_to_the_expected_risk(
     assert list(estimate.contributions) == list(FEATURES)
     total = math.fsum([plan.intercept, *estimate.contributions.values()])
     assert estimate.expected_risk == pytest.approx(total, rel=1e-12, abs=1e-9)
+    # To the last bit in the order in which they are told, so that who adds them up gets what was priced.
+    assert reduce(add, estimate.contributions.values(), estimate.base) == estimate.expected_risk
 
 
 @settings(max_examples=50, phases=UNSHRUNK)
