@@ -7,7 +7,7 @@ TEST_EXTRAS := $(DEMO_EXTRAS) dev docs
 PYTEST_ARGUMENTS ?=
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test coverage lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down docs docs-commands notebooks mutation
+.PHONY: help demo test coverage faults lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down docs docs-commands notebooks mutation
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,12 @@ coverage: $(VENV)/test-installed  ## All tests again, and which branches of the 
 	@$(BIN)/python -m coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not documentation" $(PYTEST_ARGUMENTS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --fail-under 90
+
+faults: $(VENV)/test-installed  ## The tests that break something or err, and a table: each fault and bad input, how many were survived
+	@scripts/install-system-parts.sh
+	@mkdir -p test-results && rm -f test-results/faults.xml
+	@$(BIN)/python -m pytest -m "fault or bad_input" --numprocesses $(TEST_WORKERS) --dist loadfile --quiet \
+		--junitxml=test-results/faults.xml $(PYTEST_ARGUMENTS); $(BIN)/python scripts/fault_table.py test-results/faults.xml
 
 mutation: $(VENV)/test-installed  ## Which small changes of the code no test would notice (hours; MUTATION_ARGUMENTS="domain --sample 50")
 	@nice -n 19 $(BIN)/python scripts/mutation.py $(MUTATION_ARGUMENTS)

@@ -1,11 +1,13 @@
 #!/bin/sh
-# Programs that some tests need beside Python: a browser, Prometheus and Alertmanager. Installed where we are root on
-# Debian; elsewhere the tests in a browser are skipped by name, and those of metrics and alerts fail.
+# Programs that some tests need beside Python: a browser, Prometheus, Alertmanager, and libfaketime, which sets clocks.
+# Installed where we are root on Debian; elsewhere the tests in a browser and of clocks are skipped by name, and those
+# of metrics and alerts fail.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
 command -v prometheus-alertmanager >/dev/null 2>&1 || missing="$missing prometheus-alertmanager"
+ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing faketime"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     echo "Not installed, tests that need them are skipped or fail:$missing"

@@ -68,6 +68,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(RanAll())
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Write what a test breaks into its report, where `scripts/fault_table.py` counts it."""
+    for item in items:
+        for kind in ("fault", "bad_input"):
+            item.user_properties.extend((kind, name) for marker in item.iter_markers(kind) for name in marker.args)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_from_outside() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:

@@ -3,12 +3,13 @@
 Exit codes: 0 done, 1 refused or failed (one clear line on standard error), 2 wrong usage.
 """
 
+import errno
 import sys
+from typing import NoReturn
 
 import typer
-from psycopg2.errors import InsufficientPrivilege
 from rich.markup import escape
-from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from motorisk.commands import (
     audit,
@@ -30,6 +31,7 @@ from motorisk.commands import (
 )
 from motorisk.commands.output import notices
 from motorisk.errors import MotoriskError
+from motorisk.warehouse.failures import first_line
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,19 +72,15 @@ def main() -> None:
     try:
         app()
     except MotoriskError as error:
-        notices.print(f"[red]{error.title}:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
-        sys.exit(1)
-    except ProgrammingError as error:
-        if not isinstance(error.orig, InsufficientPrivilege):
-            raise
-        reason = str(error.orig).strip().splitlines()[0]
-        notices.print(
-            f"[red]Permission missing:[/] {escape(reason)}: use a login that may, or see `motorisk db grant --help`",
-            soft_wrap=True,
-            highlight=False,
-        )
-        sys.exit(1)
+        _fail(error.title, str(error))
     except (OperationalError, InterfaceError) as error:
-        reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
-        notices.print(f"[red]Database unavailable:[/] {escape(reason)}", soft_wrap=True, highlight=False)
-        sys.exit(1)
+        _fail("Database unavailable", f"{first_line(error.orig or error)}: try again")
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise  # no file's or disk's
+        _fail("Not written or read", f"{error.filename or 'the disk'}: {error.strerror}")
+
+
+def _fail(title: str, reason: str) -> NoReturn:
+    notices.print(f"[red]{title}:[/] {escape(reason)}", soft_wrap=True, highlight=False)
+    sys.exit(1)

@@ -192,6 +192,19 @@ class SchemaOutdated(MotoriskError):
     title = "Database schema out of step"
 
 
+class ClockSkew(MotoriskError):
+    """The clocks of this machine and of the database are far apart."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Clocks disagree"
+
+
+class FolderNotWritable(MotoriskError):
+    """Nothing can be written into a folder that the platform keeps files in."""
+
+    title = "Folder not writable"
+
+
 class PortTaken(MotoriskError):
     """Another program listens on a port that Motorisk was told to use."""
 

@@ -3,10 +3,12 @@
 import difflib
 import getpass
 import os
+import re
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +23,20 @@ def _current_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user id without a name
         return f"uid-{os.getuid()}"
+
+
+def _without_password(value: Any) -> Any:
+    """An address without the user and password that may be in it; anything else as it is."""
+    return re.sub(r"//[^/\s]*@", "//***@", value) if isinstance(value, str) else value
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:  # the home of an unknown user
+        raise ValueError(str(error)) from None
+    except FileNotFoundError:
+        raise ValueError("the working directory is gone: change to another, or set an absolute path") from None
 
 
 class Settings(BaseSettings):
@@ -143,15 +159,12 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
-        try:
-            return home.expanduser().absolute()
-        except RuntimeError as error:  # the home of an unknown user
-            raise ValueError(str(error)) from None
+        return _absolute(home)
 
     @field_validator("drift_workspace")
     @classmethod
     def _absolute_folder(cls, place: str | None) -> str | None:
-        return place if place is None or "://" in place else str(Path(place).expanduser().absolute())
+        return place if place is None or "://" in place else str(_absolute(Path(place)))
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -168,8 +181,12 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = f"{PREFIX}{'_'.join(str(part) for part in first['loc'])}".upper()
             is_secret = "Secret" in str(cls.model_fields[str(first["loc"][0])].annotation) if first["loc"] else False
-            got = "" if is_secret else f", got {first['input']!r}"
+            got = "" if is_secret else f", got {_without_password(first['input'])!r}"
             raise SettingsError(f"{name}: {first['msg']}{got}") from None
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """What `repr` and `str` show: addresses without user and password."""
+        return [(name, _without_password(value)) for name, value in super().__repr_args__()]
 
 
 @lru_cache(maxsize=1)

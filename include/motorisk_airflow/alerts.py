@@ -41,7 +41,9 @@ class AlertmanagerNotifier(BaseNotifier):
         try:
             answer = httpx.post(f"{address.rstrip('/')}/api/v2/alerts", json=[alert], timeout=_PATIENCE)
             answer.raise_for_status()
-        except httpx.HTTPError as error:
+        except httpx.HTTPStatusError as error:  # its message holds the address, where a password may be
+            LOG.warning("Alertmanager was not told of %s: it answered %s", alert["labels"]["dag_id"], error.response)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             LOG.warning("Alertmanager was not told of %s: %s", alert["labels"]["dag_id"], error)
 
     def alert(self, context: Any, now: datetime) -> dict[str, Any]:

@@ -7,13 +7,15 @@ if TYPE_CHECKING:
 
 
 def warehouse() -> "Engine":
-    """The platform's database; `SchemaOutdated` where its tables are not this version's."""
+    """The platform's database; `SchemaOutdated`, `ClockSkew` where its tables or its clock are not this version's."""
     from motorisk.settings import settings
+    from motorisk.warehouse.clock import require_same_time
     from motorisk.warehouse.database import open_warehouse
     from motorisk.warehouse.schema import require_current
 
     engine = open_warehouse(settings())
     require_current(engine)
+    require_same_time(engine)
     return engine
 
 

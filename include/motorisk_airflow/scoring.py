@@ -74,6 +74,7 @@ def summarise_run(published: dict[str, Any]) -> str:
 
     Beside it, all renewals that are in another class (`class_changes.csv`).
     """
+    from motorisk.files import make_folder
     from motorisk.pipelines.folders import score_reports
     from motorisk.pipelines.scoring.summary import as_markdown, summarise_scores, write_class_changes
     from motorisk.settings import settings
@@ -82,7 +83,7 @@ def summarise_run(published: dict[str, Any]) -> str:
 
     as_of = date.fromisoformat(published["as_of"])
     file = score_reports(settings(), as_of) / "summary.md"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     with warehouse().connect() as connection:
         summary = summarise_scores(connection, as_of)
         if summary.renewals is not None:

@@ -52,6 +52,7 @@ def test_failed_runs_of_a_dag_are_one_alert_until_one_succeeds(
     assert set(_alerts(told)) == {"score_portfolio"}
 
 
+@pytest.mark.fault("Alertmanager away")
 def test_an_alertmanager_that_is_away_fails_nothing(
     platform: Settings, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -148,12 +148,14 @@ def test_approval_by_people_leaves_the_version_validated(
         assert find_champion(connection) is None
 
 
+@pytest.mark.fault("no champion")
 def test_scoring_without_a_champion_is_red(run_dag: RunDag, world: Engine) -> None:
     assert run_dag("score_portfolio", as_of="2024-03-31").state == "failed"
     with world.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(score_run)) == 0
 
 
+@pytest.mark.fault("killed while scoring")
 def test_scoring_in_partitions_takes_up_what_was_left(run_dag: RunDag, world: Engine) -> None:
     from motorisk.pipelines.scoring.partition import score_partition
     from motorisk.pipelines.scoring.planning import plan_scoring
@@ -170,6 +172,7 @@ def test_scoring_in_partitions_takes_up_what_was_left(run_dag: RunDag, world: En
     assert (done.run_id, done.partitions, done.rows) == (killed.run_id, 4, 1800)
 
 
+@pytest.mark.fault("killed while scoring")
 def test_a_run_killed_before_it_published_has_only_that_left(run_dag: RunDag, world: Engine) -> None:
     from motorisk.pipelines.scoring.partition import score_partition
     from motorisk.pipelines.scoring.planning import plan_scoring

@@ -177,6 +177,7 @@ def test_one_command_brings_everything_up_and_takes_everything_down(
     assert _processes_of(home) == []
 
 
+@pytest.mark.fault("port taken")
 @pytest.mark.parametrize(
     "variable",
     ["MOTORISK_AIRFLOW_PORT", "MOTORISK_QUOTE_PORT", "MOTORISK_PROMETHEUS_PORT", "MOTORISK_DRIFT_UI_PORT"],
@@ -197,6 +198,7 @@ def test_a_taken_port_is_named_with_the_variable_that_changes_it(
     assert _processes_of(home) == []
 
 
+@pytest.mark.fault("killed while starting")
 def test_stopping_while_it_starts_leaves_nothing_behind(
     environment: dict[str, str], home: Path, tmp_path: Path
 ) -> None:

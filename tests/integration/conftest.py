@@ -1,8 +1,11 @@
 """Fixtures of tests that run commands."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +26,7 @@ Command = Callable[..., Ended]
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """Run a command in this process: `(environment, *arguments)`; a process of its own takes seconds to start."""
 
     def run(environment: dict[str, str], *arguments: str) -> Ended:
@@ -43,3 +46,33 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
     yield run
     settings.cache_clear()
+
+
+@pytest.fixture
+def command(in_process: Command) -> Command:
+    """The same, under the name that most tests know."""
+    return in_process
+
+
+@pytest.fixture
+def motorisk(
+    in_process: Command, server_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Ended]:
+    """Run a command as its users do, on the test's database: `(*arguments, **environment)`."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in server_environment.items():
+        monkeypatch.setenv(name, value)
+    return lambda *arguments, **environment: in_process(environment, *arguments)
+
+
+@pytest.fixture
+def as_json(motorisk: Callable[..., Ended]) -> Callable[..., Any]:
+    """The same for a command that has to succeed; answers what it printed for programs."""
+
+    def run(*arguments: str, **environment: str) -> Any:
+        done = motorisk(*arguments, "--json", **environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return json.loads(done.stdout)
+
+    return run

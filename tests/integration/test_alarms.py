@@ -87,6 +87,7 @@ def test_another_cause_asks_again_and_both_are_told_together(warehouse: Engine, 
     assert _ask(warehouse, third, _night(warehouse, third, _drift(version, third, "drift of power"))) is not None
 
 
+@pytest.mark.fault("killed while reporting")
 def test_a_request_that_was_not_noted_is_made_again(warehouse: Engine, version: int) -> None:
     """As after a crash between sending the event and noting it."""
     alarms = _night(warehouse, NIGHT, _drift(version, NIGHT))

@@ -4,70 +4,14 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from motorisk.cli import main
-from motorisk.settings import settings
-
-Run = Callable[..., "Done"]
+Run = Callable[..., Any]
 Json = Callable[..., Any]
-
-
-@dataclass
-class Done:
-    """What a command printed and how it ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def motorisk(
-    server_environment: dict[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Run]:
-    """Run a command as its users do, but in this process, which has its heavy libraries loaded already."""
-    monkeypatch.chdir(tmp_path)
-    for name, value in server_environment.items():
-        monkeypatch.setenv(name, value)
-
-    def run(*arguments: str, **environment: str) -> Done:
-        capsys.readouterr()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["motorisk", *arguments])
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            settings.cache_clear()
-            code: int | str | None = 0
-            try:
-                main()
-            except SystemExit as ended:
-                code = ended.code
-        printed = capsys.readouterr()
-        assert code is None or isinstance(code, int)
-        return Done(code or 0, printed.out, printed.err)
-
-    yield run
-    settings.cache_clear()
-
-
-@pytest.fixture
-def as_json(motorisk: Run) -> Json:
-    def run(*arguments: str, **environment: str) -> Any:
-        done = motorisk(*arguments, "--json", **environment)
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
-        return json.loads(done.stdout)
-
-    return run
 
 
 def test_the_whole_story_from_policies_to_performance(as_json: Json) -> None:
@@ -211,6 +155,7 @@ def test_a_timelapse_prints_a_line_a_month_or_a_table_and_a_picture(motorisk: Ru
     assert motorisk("timelapse", "--from", "2023-05", "--to", "2023-04").returncode == 2
 
 
+@pytest.mark.bad_input("command line")
 def test_a_day_that_has_not_come_is_refused(motorisk: Run) -> None:
     done = motorisk("train", "--as-of", "2199-01-01")
     assert done.returncode == 1
@@ -242,6 +187,7 @@ def test_importing_files(motorisk: Run, as_json: Json, tmp_path: Path) -> None:
     assert "nothing.csv" in missing.stderr
 
 
+@pytest.mark.bad_input("command line")
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
@@ -266,12 +212,14 @@ def test_what_is_wrong_is_said_in_one_line(motorisk: Run, arguments: list[str], 
         assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.fault("wrong setting")
 def test_a_wrong_setting_is_named(motorisk: Run) -> None:
     done = motorisk("models", MOTORISK_APROVAL="auto")
     assert done.returncode == 1
     assert "MOTORISK_APROVAL; did you mean MOTORISK_APPROVAL?" in done.stderr
 
 
+@pytest.mark.fault("wrong database")
 def test_a_database_that_is_away_is_one_line(motorisk: Run) -> None:
     done = motorisk("models", MOTORISK_DATABASE_URL="postgresql://nobody:secret@127.0.0.1:1/nothing")
     assert done.returncode == 1
@@ -280,6 +228,7 @@ def test_a_database_that_is_away_is_one_line(motorisk: Run) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.fault("migrations behind")
 def test_the_database_commands(motorisk: Run, as_json: Json, server_environment: dict[str, str]) -> None:
     assert as_json("db", "status")["running"] is True
     assert as_json("db", "downgrade", "base", "--yes")["after"] is None

@@ -94,6 +94,7 @@ def test_a_drifting_feature_says_since_when(championed: Engine, settings: Settin
     assert "miles drifts since about 2023-" in miles.says
 
 
+@pytest.mark.bad_input("policy")
 def test_an_absurd_policy_is_an_outlier_and_no_drift(championed: Engine, settings: Settings) -> None:
     before = report_drift(championed, settings, date(2023, 2, 28)).features["power"]
     with championed.begin() as connection:
@@ -167,6 +168,7 @@ def test_what_the_database_adds_up_is_what_the_rows_say_within_the_bound(
     assert sum(columns["miles"].outliers for columns in exact) > 0
 
 
+@pytest.mark.fault("corrupted snapshot")
 def test_a_lost_reference_is_taken_again_unless_its_policies_changed(championed: Engine, settings: Settings) -> None:
     (file,) = snapshots(settings).iterdir()
     file.unlink()
@@ -179,6 +181,7 @@ def test_a_lost_reference_is_taken_again_unless_its_policies_changed(championed:
         report_drift(championed, settings, date(2024, 2, 29))
 
 
+@pytest.mark.fault("corrupted snapshot")
 def test_an_altered_reference_is_noticed(championed: Engine, settings: Settings) -> None:
     (file,) = snapshots(settings).iterdir()
     file.write_bytes(file.read_bytes()[:-100])

@@ -55,6 +55,7 @@ def test_a_second_start_finds_the_first_server(server: EmbeddedPostgres) -> None
     assert _answer(first) == 42
 
 
+@pytest.mark.fault("two at once")
 def test_starting_from_many_processes_at_once_starts_one_server(server: EmbeddedPostgres) -> None:
     program = (
         "import sys; from pathlib import Path; from motorisk.warehouse.embedded import EmbeddedPostgres; "
@@ -84,6 +85,7 @@ def test_the_server_outlives_the_process_that_started_it(server: EmbeddedPostgre
     assert _pid(server) == pid
 
 
+@pytest.mark.fault("Postgres restarted")
 def test_a_killed_server_comes_back_with_its_data(server: EmbeddedPostgres) -> None:
     address = server.ensure_running()
     engine = create_engine(address.format(database="postgres"), poolclass=NullPool)
@@ -97,6 +99,7 @@ def test_a_killed_server_comes_back_with_its_data(server: EmbeddedPostgres) -> N
         assert connection.scalar(text("SELECT number FROM kept")) == 1
 
 
+@pytest.mark.fault("Postgres restarted")
 def test_a_process_id_that_another_program_got_since_does_not_mislead(server: EmbeddedPostgres) -> None:
     address = server.ensure_running()
     server.stop()
@@ -129,6 +132,7 @@ def test_nobody_but_the_owner_can_reach_the_data_or_the_socket(server: EmbeddedP
     assert psutil.Process(_pid(server)).net_connections("tcp") == []
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
     data = tmp_path / "postgres"
     data.mkdir()

@@ -207,6 +207,7 @@ BAD_ROWS = {
 }
 
 
+@pytest.mark.bad_input("import file")
 @pytest.mark.parametrize(("row", "reasons"), list(BAD_ROWS.items()), ids=[row[:60] for row in BAD_ROWS])
 def test_a_bad_row_is_quarantined_with_its_reasons_and_the_rest_loads(
     warehouse: Engine, file: Path, row: str, reasons: list[str]
@@ -221,6 +222,7 @@ def test_a_bad_row_is_quarantined_with_its_reasons_and_the_rest_loads(
     assert bad.content == row.replace("\x00", r"\x00")
 
 
+@pytest.mark.bad_input("import file")
 @pytest.mark.parametrize(
     ("expiry", "risk", "observed_on", "reasons"),
     [
@@ -264,6 +266,7 @@ def test_an_outcome_on_the_effective_date_is_plausible(warehouse: Engine, file: 
     assert counts(import_file(warehouse, file)) == (2, 2, 1, 0, 0)
 
 
+@pytest.mark.bad_input("import file")
 def test_bytes_that_are_not_utf8_cost_only_their_row(warehouse: Engine, file: Path) -> None:
     write(
         file,
@@ -276,6 +279,7 @@ def test_bytes_that_are_not_utf8_cost_only_their_row(warehouse: Engine, file: Pa
     assert bad.content == r"P2,2024-01-15,0,35,1,40.5,90,45.9,J\xfcrgen"
 
 
+@pytest.mark.bad_input("import file")
 @pytest.mark.parametrize("rows_below", [1, 5_000])
 def test_a_quote_that_is_never_closed_costs_only_its_row(warehouse: Engine, file: Path, rows_below: int) -> None:
     below = [f"Q{i},2024-01-15,0,35,1,40.5,90,45.9" for i in range(rows_below)]
@@ -284,6 +288,7 @@ def test_a_quote_that_is_never_closed_costs_only_its_row(warehouse: Engine, file
     assert list(quarantine(warehouse)) == [2]
 
 
+@pytest.mark.bad_input("import file")
 def test_of_rows_with_the_same_policy_the_first_wins(warehouse: Engine, file: Path) -> None:
     bad = GOOD.replace("35", "3")
     write(file, [bad, GOOD, GOOD.replace("35", "36"), "P2" + GOOD[2:], GOOD])
@@ -325,6 +330,7 @@ def test_an_outcome_may_arrive_later(warehouse: Engine, tmp_path: Path) -> None:
     assert counts(import_file(warehouse, first)) == (2, 0, 0, 2, 0)
 
 
+@pytest.mark.bad_input("import file")
 def test_a_policy_that_is_stored_with_other_values_is_quarantined(warehouse: Engine, tmp_path: Path) -> None:
     header = f"{HEADER},customer_id,expiry_date"
     import_file(warehouse, write(tmp_path / "one.csv", [f"{GOOD},,"], header))
@@ -342,6 +348,7 @@ def test_a_policy_that_is_stored_with_other_values_is_quarantined(warehouse: Eng
     assert rows_of(warehouse, policy)[0].power == 90
 
 
+@pytest.mark.bad_input("import file")
 def test_an_outcome_that_is_stored_with_another_value_is_quarantined(warehouse: Engine, tmp_path: Path) -> None:
     import_file(warehouse, write(tmp_path / "one.csv", [f"{GOOD},1.5,2025-01-15"], WITH_OUTCOME))
     changed = write(tmp_path / "two.csv", [f"{GOOD},2,2025-01-16"], WITH_OUTCOME)
@@ -357,6 +364,7 @@ def test_a_header_without_rows_is_an_import_of_nothing(warehouse: Engine, file: 
     assert_empty(warehouse)
 
 
+@pytest.mark.bad_input("import file")
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf", gzip.compress(b"")])
 def test_an_empty_file_is_refused(warehouse: Engine, file: Path, content: bytes) -> None:
     file.write_bytes(content)
@@ -364,6 +372,7 @@ def test_an_empty_file_is_refused(warehouse: Engine, file: Path, content: bytes)
         import_file(warehouse, file)
 
 
+@pytest.mark.bad_input("import file")
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
@@ -381,12 +390,14 @@ def test_a_header_that_breaks_the_contract_refuses_the_file(
     assert_empty(warehouse)
 
 
+@pytest.mark.bad_input("import file")
 def test_utf16_is_refused(warehouse: Engine, file: Path) -> None:
     file.write_text(f"{HEADER}\n{GOOD}\n", encoding="utf-16")
     with pytest.raises(ImportRefused, match="the header is not UTF-8 text"):
         import_file(warehouse, file)
 
 
+@pytest.mark.bad_input("import file")
 def test_a_missing_file_and_a_directory_are_refused(warehouse: Engine, tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match=r"nowhere\.csv: cannot be read: No such file or directory$"):
         import_file(warehouse, tmp_path / "nowhere.csv")
@@ -400,6 +411,7 @@ def many(numbers: Sequence[int]) -> list[str]:
     ]
 
 
+@pytest.mark.bad_input("import file")
 @pytest.mark.parametrize("lost", [1, 9, 100_000])
 def test_a_truncated_gzip_file_leaves_nothing(warehouse: Engine, tmp_path: Path, lost: int) -> None:
     packed = gzip.compress("\n".join([HEADER, *many(range(100_000)), GOOD.replace("35", "3")]).encode())
@@ -409,6 +421,7 @@ def test_a_truncated_gzip_file_leaves_nothing(warehouse: Engine, tmp_path: Path,
     assert_empty(warehouse)
 
 
+@pytest.mark.bad_input("import file")
 @pytest.mark.parametrize("position", [1_000, -6])
 def test_a_corrupt_gzip_file_leaves_nothing(warehouse: Engine, tmp_path: Path, position: int) -> None:
     packed = bytearray(gzip.compress("\n".join([HEADER, *many(range(60_000))]).encode()))
@@ -419,6 +432,7 @@ def test_a_corrupt_gzip_file_leaves_nothing(warehouse: Engine, tmp_path: Path, p
     assert_empty(warehouse)
 
 
+@pytest.mark.bad_input("import file")
 def test_rubbish_behind_a_gzip_file_is_corruption(warehouse: Engine, tmp_path: Path) -> None:
     (tmp_path / "tail.csv.gz").write_bytes(gzip.compress(f"{HEADER}\n{GOOD}\n".encode()) + b"rubbish")
     with pytest.raises(ImportRefused, match=r"tail\.csv\.gz: the gzip file is corrupt"):
@@ -426,11 +440,13 @@ def test_rubbish_behind_a_gzip_file_is_corruption(warehouse: Engine, tmp_path: P
     assert_empty(warehouse)
 
 
+@pytest.mark.bad_input("import file")
 def test_a_name_that_promises_gzip_must_keep_it(warehouse: Engine, tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match="the gzip file is corrupt"):
         import_file(warehouse, write(tmp_path / "plain.csv.gz", [GOOD]))
 
 
+@pytest.mark.bad_input("import file")
 def test_a_packed_file_of_endless_zeros_is_refused_early(warehouse: Engine, tmp_path: Path) -> None:
     (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(f"{HEADER}\n".encode() + bytes(50_000_000)))
     with pytest.raises(ImportRefused, match="a line has more than 1,048,576 bytes"):
@@ -438,6 +454,7 @@ def test_a_packed_file_of_endless_zeros_is_refused_early(warehouse: Engine, tmp_
     assert_empty(warehouse)
 
 
+@pytest.mark.fault("killed while importing")
 def test_a_failure_while_loading_leaves_nothing(warehouse: Engine, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("the power went off")
@@ -497,6 +514,7 @@ def test_rows_split_at_once_and_one_by_one_are_the_same(
     assert import_file(warehouse, file).unchanged == 500
 
 
+@pytest.mark.fault("two at once")
 def test_two_imports_of_the_same_file_at_once_do_not_double(warehouse: Engine, file: Path) -> None:
     write(
         file, [*(f"{row},1.5,2099-01-01" for row in many(range(3_000))), f"{GOOD.replace('35', '3')},,"], WITH_OUTCOME

@@ -43,6 +43,7 @@ def _done(engine: Engine, run_id: int) -> int:
         return connection.scalar(select(func.count()).where(finished)) or 0
 
 
+@pytest.mark.fault("killed while scoring")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_that_is_killed_goes_on_and_ends_as_if_nothing_had_been(
     offered: Engine, server_environment: dict[str, str], workers: int

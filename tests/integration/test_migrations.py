@@ -40,6 +40,7 @@ def test_upgrading_again_changes_nothing(warehouse: Engine) -> None:
     require_current(warehouse)
 
 
+@pytest.mark.fault("two at once")
 def test_two_upgrades_at_once_wait_for_each_other(warehouse: Engine) -> None:
     downgrade(warehouse, "base")
     with ThreadPoolExecutor(2) as pool:
@@ -60,6 +61,7 @@ def test_the_migrations_make_the_columns_that_the_code_knows(warehouse: Engine, 
         assert in_database["nullable"] == column.nullable, column.name
 
 
+@pytest.mark.fault("migrations ahead")
 def test_a_database_behind_or_ahead_says_what_to_do(warehouse: Engine) -> None:
     downgrade(warehouse, "base")
     with pytest.raises(SchemaOutdated, match="run `motorisk db upgrade`"):
@@ -77,6 +79,7 @@ POLICY = (
 )
 
 
+@pytest.mark.bad_input("policy")
 @pytest.mark.parametrize(
     "values",
     [
@@ -96,6 +99,7 @@ def test_the_database_itself_refuses_impossible_policies(warehouse: Engine, valu
         connection.execute(text(POLICY + values))
 
 
+@pytest.mark.fault("tampered records")
 def test_the_audit_trail_and_the_ledger_accept_no_change(warehouse: Engine) -> None:
     with warehouse.begin() as connection:
         connection.execute(

@@ -97,6 +97,7 @@ def test_a_version_tells_what_it_was_made_with(championed: Engine) -> None:
     assert all(gate["passed"] for gate in model.gates)
 
 
+@pytest.mark.fault("empty portfolio")
 def test_training_before_any_outcome_says_what_is_missing(world: Engine, settings: Settings) -> None:
     with pytest.raises(NotEnoughData, match="no outcome of any policy was known on 2022-12-31"):
         train(world, settings, date(2022, 12, 31), CONFIGURATION)
@@ -177,6 +178,7 @@ def test_scoring_a_date_again_replaces_it_and_touches_no_other(championed: Engin
     assert _scores(championed, days[1]) != before[days[1]]
 
 
+@pytest.mark.fault("killed while scoring")
 def test_a_run_that_fails_leaves_the_earlier_scores(championed: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     day = date(2023, 6, 30)
     score_portfolio(championed, day)
@@ -187,6 +189,7 @@ def test_a_run_that_fails_leaves_the_earlier_scores(championed: Engine, monkeypa
     assert _scores(championed, day) == before
 
 
+@pytest.mark.fault("two at once")
 def test_two_runs_for_one_date_end_with_one_score_a_policy(championed: Engine) -> None:
     day = date(2023, 6, 30)
     with ThreadPoolExecutor(2) as pool:
@@ -214,6 +217,7 @@ def test_readers_never_see_a_date_without_its_scores(championed: Engine) -> None
     assert seen == {rows}
 
 
+@pytest.mark.fault("empty portfolio")
 def test_scoring_needs_a_champion_and_a_portfolio(world: Engine, settings: Settings) -> None:
     with pytest.raises(NoChampion):
         score_portfolio(world, END_OF_MONTH_0)
@@ -255,6 +259,7 @@ def test_a_month_is_charged_to_the_version_that_served_it(championed: Engine, se
     assert versions[date(2024, 3, 1)] == second.version.version
 
 
+@pytest.mark.fault("no champion")
 def test_performance_without_any_champion_is_an_error(world: Engine) -> None:
     with pytest.raises(NoChampion):
         report_performance(world, date(2024, 3, 31))

@@ -50,6 +50,7 @@ def test_requests_share_one_pool(opened: list[object]) -> None:
     assert len(opened) > at_first  # what each request would cost without it: the embedded server is asked anew
 
 
+@pytest.mark.fault("Postgres restarted")
 def test_a_database_that_comes_back_is_opened_again(
     database_url: str, monkeypatch: pytest.MonkeyPatch, postgres: str
 ) -> None:

@@ -105,6 +105,7 @@ def test_many_threads_share_commits(recorder: Recorder, warehouse: Engine) -> No
     assert transactions < 30
 
 
+@pytest.mark.bad_input("quote")
 def test_a_row_that_postgres_refuses_fails_alone(recorder: Recorder, warehouse: Engine) -> None:
     good = [entry() for _ in range(10)]
     bad = Entry(entry().line.replace("\tmock\t", "\tnonsense\t"))
@@ -125,6 +126,7 @@ def test_a_row_that_postgres_refuses_fails_alone(recorder: Recorder, warehouse: 
     assert sorted(stored(warehouse)) == sorted(map(name, good))
 
 
+@pytest.mark.fault("two at once")
 def test_of_requests_with_the_same_key_one_is_written(
     recorder: Recorder, database: Database, warehouse: Engine
 ) -> None:
@@ -146,6 +148,7 @@ def test_of_requests_with_the_same_key_one_is_written(
     assert {str(outcome.holder.quote_id) for outcome in found if outcome.holder} == {winner}
 
 
+@pytest.mark.fault("two at once")
 def test_keys_in_any_order_do_not_block_one_another(recorder: Recorder, database: Database, warehouse: Engine) -> None:
     sessions = [LedgerSession(database), LedgerSession(database)]
     keys = [str(number) for number in range(50)]
@@ -170,6 +173,7 @@ def test_keys_in_any_order_do_not_block_one_another(recorder: Recorder, database
     assert len(stored(warehouse)) == 50
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_while_postgres_is_away_rows_go_into_the_journal_and_later_once_into_the_ledger(
     recorder: Recorder,
     backlog: Backlog,
@@ -222,6 +226,7 @@ def test_the_order_of_the_journal_is_the_order_of_the_ledger(
     assert list(found) == [name(row) for row in rows]
 
 
+@pytest.mark.fault("killed while quoting")
 def test_a_crash_while_carrying_over_loses_and_doubles_nothing(
     backlog: Backlog, session: LedgerSession, warehouse: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +254,7 @@ def test_a_crash_while_carrying_over_loses_and_doubles_nothing(
     assert journal_files(folder) == []
 
 
+@pytest.mark.fault("corrupted journal")
 def test_a_torn_end_is_kept_aside_and_the_rest_is_carried_over(
     backlog: Backlog, session: LedgerSession, warehouse: Engine, folder: Path, caplog: Any
 ) -> None:
@@ -264,6 +270,7 @@ def test_a_torn_end_is_kept_aside_and_the_rest_is_carried_over(
     assert journal_files(folder) == []
 
 
+@pytest.mark.fault("corrupted journal")
 def test_a_journalled_row_that_postgres_refuses_does_not_hold_up_the_others(
     backlog: Backlog, session: LedgerSession, warehouse: Engine, folder: Path
 ) -> None:
@@ -276,6 +283,7 @@ def test_a_journalled_row_that_postgres_refuses_does_not_hold_up_the_others(
     assert b"nonsense" in path.with_suffix(".refused").read_bytes()
 
 
+@pytest.mark.fault("killed while quoting")
 def test_what_another_process_left_is_carried_over_by_whoever_is_there(
     folder: Path, session: LedgerSession, warehouse: Engine
 ) -> None:
@@ -315,6 +323,7 @@ def test_a_journalled_quote_whose_key_the_ledger_has_is_kept_without_it(
     assert "under a key that the ledger has for another quote" in caplog.text
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_a_database_that_does_not_answer_holds_a_row_up_once(
     recorder: Recorder, backlog: Backlog, session: LedgerSession, database: Database, warehouse: Engine
 ) -> None:
@@ -351,6 +360,7 @@ def test_who_does_not_wait_is_called_once_when_the_rows_are_durable(recorder: Re
     assert len(stored(warehouse)) == 51
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_a_database_that_does_not_answer_holds_nobody_up_who_does_not_wait(
     recorder: Recorder, backlog: Backlog, session: LedgerSession, warehouse: Engine
 ) -> None:
@@ -379,6 +389,7 @@ def test_a_row_of_nobody_who_waits_that_postgres_refuses_fails_alone(recorder: R
     assert stored(warehouse) == [name(good)]
 
 
+@pytest.mark.fault("disk full")
 def test_where_neither_postgres_nor_the_disk_takes_a_row_it_is_not_answered(
     database: Database,
     tmp_path: Path,
@@ -405,6 +416,7 @@ def test_rows_that_nobody_waits_for_are_durable_after_a_flush(recorder: Recorder
     assert len(stored(warehouse)) == 340
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_where_postgres_is_away_inputs_are_waited_for(
     recorder: Recorder, database: Database, backlog: Backlog, warehouse: Engine, unreachable: Any
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_loaded_plan_is_the_registered_one(warehouse: Engine) -> None:
         assert load_plan(connection, version) == make_plan()
 
 
+@pytest.mark.fault("corrupted rating plan")
 def test_a_plan_changed_in_the_database_is_refused_at_every_load_and_cannot_be_approved(warehouse: Engine) -> None:
     version = validated(warehouse)
     with warehouse.begin() as connection:
@@ -151,6 +152,7 @@ def test_approving_the_champion_again_changes_nothing(warehouse: Engine) -> None
     assert approve(warehouse, version, by="ursula") == first
 
 
+@pytest.mark.fault("two at once")
 def test_two_approvals_at_once_leave_one_champion(warehouse: Engine) -> None:
     versions = [validated(warehouse, 2.0 + number / 10) for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
@@ -231,6 +233,7 @@ def test_what_a_person_rolled_back_does_not_come_back_by_itself(warehouse: Engin
     assert states(warehouse) == {first: "approved", second: "retired"}
 
 
+@pytest.mark.fault("no champion")
 def test_unknown_versions_and_a_missing_champion_are_named(warehouse: Engine) -> None:
     with warehouse.connect() as connection:
         with pytest.raises(UnknownVersion, match="version 17"):

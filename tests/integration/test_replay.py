@@ -130,6 +130,7 @@ def test_only_the_days_that_are_asked_for_are_replayed(warehouse: Engine, ledger
     assert replay_days(warehouse, DAY, DAY, sample=17).quotes == 17
 
 
+@pytest.mark.fault("tampered records")
 @pytest.mark.parametrize(
     ("values", "what"),
     [
@@ -160,12 +161,14 @@ def test_a_difference_below_the_tolerance_is_none(warehouse: Engine, ledger: lis
     assert replay_ids(warehouse, ledger[:1]).is_exact
 
 
+@pytest.mark.fault("tampered records")
 def test_a_changed_tariff_is_found(warehouse: Engine, ledger: list[uuid.UUID]) -> None:
     with warehouse.begin() as connection:
         connection.execute(text("UPDATE motorisk.tariff SET base_premium = base_premium + 10"))
     assert replay_days(warehouse, DAY, DAY).differing == QUOTES
 
 
+@pytest.mark.fault("tampered records")
 def test_a_changed_plan_is_found_and_named(warehouse: Engine, ledger: list[uuid.UUID]) -> None:
     with warehouse.begin() as connection:
         connection.execute(text("UPDATE motorisk.model_version SET plan = '{}' WHERE state = 'approved'"))
@@ -199,6 +202,7 @@ def test_the_command_says_what_differs_and_exits_with_1(
     assert "1 quote computed again, 1 differs." in told.stdout
 
 
+@pytest.mark.bad_input("command line")
 @pytest.mark.parametrize("arguments", [(), ("--to", "2026-01-01"), ("not-an-id",), ("--from", "yesterday")])
 def test_wrong_usage_exits_with_2(server_environment: dict[str, str], arguments: tuple[str, ...]) -> None:
     assert replay(server_environment, *arguments).returncode == 2

@@ -102,6 +102,7 @@ def test_a_date_in_the_archive_is_what_the_table_held(
     assert again.file != done.file
 
 
+@pytest.mark.fault("corrupted archive")
 def test_a_file_that_is_there_is_compared_and_not_believed(scored: Engine, tmp_path: Path) -> None:
     first = archive_scores(scored, OLDEST, tmp_path)
     assert first is not None
@@ -124,6 +125,7 @@ def test_a_file_that_is_there_is_compared_and_not_believed(scored: Engine, tmp_p
     assert archive_scores(scored, OLD, tmp_path) is not None
 
 
+@pytest.mark.fault("two at once")
 def test_scores_that_somebody_reads_or_replaces_stay(
     scored: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +147,7 @@ def test_scores_that_somebody_reads_or_replaces_stay(
     assert _rows(scored, OLD)
 
 
+@pytest.mark.fault("killed while archiving")
 @pytest.mark.parametrize("step", ["_write", "_compare", "_rename", "_drop"])
 def test_killed_at_any_step_it_goes_on(
     scored: Engine, tmp_path: Path, server_environment: dict[str, str], step: str

@@ -114,6 +114,7 @@ def test_a_partition_done_is_not_done_again(offered: Engine) -> None:
     assert {row[1] for row in _rows(offered)} == _in_force(offered)
 
 
+@pytest.mark.fault("killed while scoring")
 def test_publishing_waits_for_what_is_missing_and_publishes_once(offered: Engine) -> None:
     score_portfolio(offered, DAY)
     before = _rows(offered)
@@ -130,6 +131,7 @@ def test_publishing_waits_for_what_is_missing_and_publishes_once(offered: Engine
     assert (_count(offered, score_plan), _count(offered, score_part)) == (0, 0)
 
 
+@pytest.mark.fault("tampered records")
 def test_scores_written_twice_are_not_published(offered: Engine) -> None:
     plan = plan_scoring(offered, DAY)
     for part in plan.missing:
@@ -209,6 +211,7 @@ def test_runs_under_way_begin_anew_after_a_migration(offered: Engine) -> None:
     assert score_portfolio(offered, DAY).rows == len(_in_force(offered))
 
 
+@pytest.mark.fault("tampered records")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -241,6 +244,7 @@ def test_a_policy_that_comes_in_meanwhile_is_noticed(offered: Engine) -> None:
     assert score_portfolio(offered, DAY).rows == len(_in_force(offered))
 
 
+@pytest.mark.fault("killed while scoring")
 def test_a_failing_block_leaves_nothing_of_its_partition(offered: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "BLOCK_BYTES", 1000)
     plan = plan_scoring(offered, DAY, partitions=2)
@@ -280,6 +284,7 @@ def _end_copies(engine: Engine, direction: str) -> int:
         )
 
 
+@pytest.mark.fault("Postgres stopped")
 @pytest.mark.parametrize("direction", ["COPY TO", "COPY FROM"])
 def test_a_lost_connection_is_said_to_be_one_so_that_it_is_retried(
     offered: Engine, monkeypatch: pytest.MonkeyPatch, direction: str
@@ -307,6 +312,7 @@ def test_a_lost_connection_is_said_to_be_one_so_that_it_is_retried(
     assert score_portfolio(offered, DAY).rows == len(_in_force(offered))
 
 
+@pytest.mark.fault("two at once")
 def test_two_workers_on_one_partition_write_it_once(offered: Engine) -> None:
     plan = plan_scoring(offered, DAY)
     with ThreadPoolExecutor(2) as pool:
@@ -349,6 +355,7 @@ def test_a_run_never_mixes_two_tariffs(offered: Engine) -> None:
     assert min(row[10] for row in _rows(offered)) >= 490  # 700 at the factor of the lowest class
 
 
+@pytest.mark.fault("two at once")
 def test_two_runs_at_once_share_the_work_and_publish_the_same(offered: Engine) -> None:
     with ThreadPoolExecutor(2) as pool:
         runs = list(pool.map(lambda _: score_portfolio(offered, DAY, partitions=5), range(2)))
@@ -381,6 +388,7 @@ def _spoil(engine: Engine, count: int) -> None:
         connection.execute(insert(policy), rows)
 
 
+@pytest.mark.bad_input("policy")
 def test_policies_that_nobody_can_price_are_left_out_with_their_reasons(offered: Engine) -> None:
     good = _in_force(offered)
     _spoil(offered, 3)
@@ -399,6 +407,7 @@ def test_policies_that_nobody_can_price_are_left_out_with_their_reasons(offered:
     assert _count(offered, score_quarantine) == 3
 
 
+@pytest.mark.bad_input("policy")
 def test_too_many_of_them_stop_the_run_before_it_publishes(offered: Engine) -> None:
     score_portfolio(offered, DAY)
     before = _rows(offered)
@@ -411,6 +420,7 @@ def test_too_many_of_them_stop_the_run_before_it_publishes(offered: Engine) -> N
     assert score_portfolio(offered, DAY, max_quarantined_share=0.5).quarantined == 30
 
 
+@pytest.mark.bad_input("policy")
 def test_odd_policy_ids_are_scored_like_others(offered: Engine) -> None:
     odd = ["a,b", 'quo"te', "line\nbreak", "cr\rhere", "Ünï😀", " space ", "NULL", "\\N", "\\.", "tab\there"]
     same = {

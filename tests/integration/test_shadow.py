@@ -151,6 +151,7 @@ def premium_fields(premium: Any) -> tuple[Decimal, Decimal, Decimal]:
     return premium.net, premium.insurance_tax, premium.gross
 
 
+@pytest.mark.fault("two at once")
 def test_a_quote_is_priced_once_however_often_and_by_however_many_it_is_looked_for(
     warehouse: Engine, versions: tuple[int, int], write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +165,7 @@ def test_a_quote_is_priced_once_however_often_and_by_however_many_it_is_looked_f
     assert [one.quotes for one in follow(warehouse)] == [0]
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_a_follower_waits_for_a_database_that_is_away_and_goes_on(
     warehouse: Engine, versions: tuple[int, int], write: Write, unreachable: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -290,6 +292,7 @@ def test_a_version_that_was_retired_past_the_registry_is_no_shadow_any_more(
     assert follow(warehouse) == []
 
 
+@pytest.mark.fault("corrupted rating plan")
 def test_a_broken_plan_is_refused_and_the_other_shadows_are_priced(
     warehouse: Engine, versions: tuple[int, int], offer: Offer, write: Write
 ) -> None:
@@ -310,6 +313,7 @@ def test_a_broken_plan_is_refused_and_the_other_shadows_are_priced(
         assert [one.version for one in shadows.running(connection)] == [sound]
 
 
+@pytest.mark.fault("corrupted rating plan")
 def test_a_plan_that_reads_well_and_prices_nonsense_is_refused(
     warehouse: Engine, versions: tuple[int, int], offer: Offer
 ) -> None:

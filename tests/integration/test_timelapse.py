@@ -89,6 +89,7 @@ def test_a_month_without_policies_has_no_figures(world: Engine) -> None:
     assert last.champion == 2
 
 
+@pytest.mark.fault("empty portfolio")
 def test_an_empty_warehouse_is_an_error(warehouse: Engine) -> None:
     with pytest.raises(NotEnoughData, match="nothing to replay"):
         frames(warehouse, date(2023, 2, 1), date(2023, 3, 1))

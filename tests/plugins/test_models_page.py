@@ -70,6 +70,7 @@ def test_plots_are_images_under_the_same_roof(platform: Any) -> None:
     assert ET.fromstring(answer.text).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  our own
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(
     "path",
     [
@@ -98,6 +99,7 @@ def test_what_is_not_there_is_a_sentence(platform: Any, path: str) -> None:
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_a_database_that_is_away_is_a_sentence(platform: Any) -> None:
     uma = platform.client("uma")
     database = platform.warehouse.url.database
@@ -117,6 +119,7 @@ def test_a_database_that_is_away_is_a_sentence(platform: Any) -> None:
     assert uma.get("/motorisk/models/1").status_code == 200
 
 
+@pytest.mark.fault("corrupted rating plan")
 def test_a_plan_that_was_changed_is_a_sentence(platform: Any) -> None:
     change = text("UPDATE motorisk.model_version SET plan = replace(plan, 'trend_gam', :to) WHERE version = :version")
     with platform.warehouse.begin() as connection:

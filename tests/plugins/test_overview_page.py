@@ -112,6 +112,7 @@ def night(platform: Any, world: None) -> Iterator[Callable[[], dict[str, str]]]:
     process.wait()
 
 
+@pytest.mark.bad_input("names with markup")
 @pytest.mark.usefixtures("night")
 def test_hostile_names_are_text_and_the_policy_lets_nothing_in(platform: Any) -> None:
     uma = platform.client("uma")

@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine, create_engine, func, text, update
+from sqlalchemy import Engine, create_engine, func, select, text, update
 from sqlalchemy.pool import NullPool
 
+from motorisk.domain.rating_plan import plan_digest
 from motorisk.errors import DatabaseUnavailable
 from motorisk.quoting import database
 from motorisk.registry import transitions
@@ -49,6 +50,7 @@ def load(service: Any, body: JsonObject) -> Iterator[list[httpx.Response | Excep
             thread.join()
 
 
+@pytest.mark.fault("no champion")
 def test_without_a_champion_quotes_wait_and_the_first_approval_is_enough(
     warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_quote_is_read_back_with_the_reasons_of_the_version_that_priced_it(
     assert later.post("/v1/quotes", json=body).json["model_version"] != made.json["model_version"]
 
 
+@pytest.mark.fault("corrupted rating plan")
 def test_a_quote_whose_version_was_tampered_with_is_not_explained_wrongly(
     warehouse: Engine, approve: Any, start_app: Any, settings: Settings, body: JsonObject
 ) -> None:
@@ -123,6 +126,7 @@ def test_a_quote_whose_version_was_tampered_with_is_not_explained_wrongly(
     assert (response.status_code, response.json["title"]) == (500, "Rating plan refused")
 
 
+@pytest.mark.fault("corrupted rating plan")
 def test_a_plan_that_was_tampered_with_is_refused_and_the_old_one_goes_on(
     warehouse: Engine, approve: Any, approve_in: Any, start_app: Any, body: JsonObject, caplog: Any
 ) -> None:
@@ -149,6 +153,27 @@ def test_a_plan_that_was_tampered_with_is_refused_and_the_old_one_goes_on(
         time.sleep(0.1)
 
 
+@pytest.mark.fault("plan of a newer schema")
+def test_a_champion_of_a_newer_code_is_refused_and_the_old_one_goes_on(
+    warehouse: Engine, approve: Any, approve_in: Any, start_app: Any, body: JsonObject, caplog: Any
+) -> None:
+    good = approve(warehouse, 1.0)
+    client = start_app()
+    with warehouse.begin() as connection:  # as newer code would have registered it
+        newer = approve_in(connection, 2.0)
+        plan = connection.scalar(select(model_version.c.plan).where(model_version.c.version == newer))
+        plan = str(plan).replace('"schema_version":1', '"schema_version":2')
+        values = {"plan": plan, "digest": plan_digest(plan)}
+        connection.execute(update(model_version).where(model_version.c.version == newer).values(**values))
+    deadline = time.monotonic() + 10
+    while "schema_version is 2, this code reads 1" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert client.post("/v1/quotes", json=body).json["model_version"] == good
+    assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.fault("corrupted rating plan")
 def test_a_plan_that_fails_a_smoke_prediction_is_refused_counted_and_the_old_one_goes_on(
     warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
 ) -> None:
@@ -168,6 +193,7 @@ def test_a_plan_that_fails_a_smoke_prediction_is_refused_counted_and_the_old_one
     service.wait_until_served(mended)
 
 
+@pytest.mark.fault("corrupted rating plan")
 def test_a_first_champion_whose_plan_is_refused_is_not_served(
     warehouse: Engine, approve: Any, start_app: Any, body: JsonObject
 ) -> None:
@@ -195,6 +221,7 @@ def no_connections(engine: Engine) -> Iterator[None]:
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_a_service_that_starts_before_its_database_serves_once_it_is_there(
     warehouse: Engine, approve: Any, start_app: Any, body: JsonObject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +246,7 @@ def test_a_service_that_starts_before_its_database_serves_once_it_is_there(
     assert client.post("/v1/quotes", json=body).status_code == 201
 
 
+@pytest.mark.fault("migrations behind")
 def test_a_database_without_tables_is_told(warehouse: Engine, start_app: Any, body: JsonObject) -> None:
     downgrade(warehouse, "base")
     response = start_app().post("/v1/quotes", json=body)

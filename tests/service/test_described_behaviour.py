@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "350")
 FEWEST_CASES = 2000
 
@@ -18,6 +20,7 @@ FEWEST_CASES = 2000
 EXCLUDED = "positive_data_acceptance"
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_no_request_makes_the_service_fail_or_answer_otherwise_than_described(service: Any, tmp_path: Path) -> None:
     program = Path(sys.executable).parent / "schemathesis"
     done = subprocess.run(

@@ -30,6 +30,7 @@ def wait_until_ready(service: Any) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_while_the_database_is_away_quotes_are_answered_and_are_in_the_ledger_afterwards(
     warehouse: Engine,
     approve: Any,
@@ -75,6 +76,7 @@ def test_while_the_database_is_away_quotes_are_answered_and_are_in_the_ledger_af
     assert len(found) == len(set(found)) == 34
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_no_quote_waits_for_a_database_that_is_away(
     warehouse: Engine,
     approve: Any,
@@ -93,6 +95,7 @@ def test_no_quote_waits_for_a_database_that_is_away(
         assert tries == []
 
 
+@pytest.mark.fault("killed while quoting")
 def test_what_a_killed_service_journalled_is_carried_over_by_the_next(
     warehouse: Engine,
     approve: Any,
@@ -114,6 +117,7 @@ def test_what_a_killed_service_journalled_is_carried_over_by_the_next(
     assert sorted(ledger(warehouse)) == sorted(answered)
 
 
+@pytest.mark.fault("killed while quoting")
 def test_inputs_that_nobody_waited_for_are_recorded_before_a_service_ends(
     warehouse: Engine, start_service: Any, body: JsonObject
 ) -> None:
@@ -127,6 +131,7 @@ def test_inputs_that_nobody_waited_for_are_recorded_before_a_service_ends(
         assert connection.scalar(text("SELECT count(*) FROM motorisk.quote WHERE channel = 'mock'")) == 300
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_a_service_that_starts_without_its_database_quotes_from_its_cache(
     warehouse: Engine,
     approve: Any,
@@ -153,6 +158,7 @@ def test_a_service_that_starts_without_its_database_quotes_from_its_cache(
         time.sleep(0.1)
 
 
+@pytest.mark.fault("corrupted rating plan")
 @pytest.mark.parametrize("damage", ["plan", "plan gone", "serving", "no json"])
 def test_a_cache_that_is_not_as_it_was_written_is_not_served(
     warehouse: Engine,
@@ -200,6 +206,7 @@ def test_a_withdrawn_champion_is_not_served_from_the_cache(
         assert start_app().post("/v1/quotes", json=body).status_code == 503
 
 
+@pytest.mark.fault("disk full")
 def test_a_full_disk_turns_quotes_into_503_and_what_was_answered_is_kept(
     warehouse: Engine,
     approve: Any,

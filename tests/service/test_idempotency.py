@@ -38,6 +38,7 @@ def test_a_repeated_request_gets_the_same_quote_from_every_worker(
     assert count(database, "again and again") == 1
 
 
+@pytest.mark.fault("two at once")
 def test_requests_that_race_get_one_quote(service: Any, database: Engine, body: JsonObject) -> None:
     body["reference"] = "race"
     found: list[JsonObject] = []
@@ -59,6 +60,7 @@ def test_requests_that_race_get_one_quote(service: Any, database: Engine, body: 
     assert count(database, "race") == 1
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_another_question_under_the_same_key_is_refused(client: httpx.Client, body: JsonObject) -> None:
     first = ask(client, body, "reused")
     body["driver"]["age"] = 36
@@ -94,6 +96,7 @@ def test_a_refused_request_does_not_use_its_key_up(client: httpx.Client, body: J
     assert ask(client, body, "refused-first").status_code == 201
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "é".encode(), "tab\there"])
 def test_a_key_is_short_and_printable(client: httpx.Client, body: JsonObject, key: str | bytes) -> None:
     response = client.post("/v1/quotes", json=body, headers={"Idempotency-Key": key})
@@ -122,6 +125,7 @@ def test_a_key_is_known_after_a_restart_and_under_another_champion(
         assert connection.scalar(select(func.count()).select_from(quote_key)) == 1
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_a_key_is_known_while_the_database_is_away_and_afterwards(
     warehouse: Engine, approve: Any, start_app: Any, body: JsonObject
 ) -> None:

@@ -143,6 +143,7 @@ def test_quotes_that_wait_for_a_window_are_told(
     assert abs(found["motorisk_monitor_oldest_waiting_timestamp_seconds"] - datetime.now(UTC).timestamp()) < 600
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_without_the_database_the_figures_read_last_stay(
     warehouse: Engine, approve: Any, start_app: Any, unreachable: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -371,6 +371,7 @@ def test_the_service_loads_none_of_the_batch_libraries() -> None:
     assert found.strip() == ""
 
 
+@pytest.mark.fault("port taken")
 def test_a_taken_port_is_one_clear_line(service: Any, server_environment: dict[str, str], tmp_path: Path) -> None:
     port = service.url.rpartition(":")[2]
     refused = subprocess.run(
@@ -388,6 +389,7 @@ def test_a_taken_port_is_one_clear_line(service: Any, server_environment: dict[s
     assert f"cannot listen on 127.0.0.1:{port}" in lines[0]
 
 
+@pytest.mark.fault("wrong setting")
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
@@ -414,6 +416,7 @@ def workers(service: Any) -> set[int]:
     return set(map(int, re.findall(r'motorisk_model_version{pid="(\d+)"}', service.get("/metrics").text)))
 
 
+@pytest.mark.fault("killed while quoting")
 def test_a_worker_that_dies_is_replaced_and_its_counts_stay(
     warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
 ) -> None:

@@ -65,6 +65,7 @@ def test_two_tabs_share_their_token(visitor: httpx.Client) -> None:
     assert [visitor.post("/", data=form).status_code for form in (first, second)] == [200, 200]
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("attack", ["no cookie", "no field", "another token", "another site", "a neighbour"])
 def test_a_form_of_another_site_stores_nothing(service: Any, database: Engine, attack: str) -> None:
     before = stored(database)
@@ -127,6 +128,7 @@ def test_what_visitors_type_is_text(visitor: httpx.Client) -> None:
     assert "&lt;script&gt;" in answer.text
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(
     ("start", "status"), [("2026-12-31", 200), ("1950-01-01", 422), ("tomorrow", 422), ("9999-01-01", 422)]
 )
@@ -138,6 +140,7 @@ def test_the_start_is_a_day_with_prices(visitor: httpx.Client, start: str, statu
     assert ("Enter a day for which there are prices" in answer.text) == (status == 422)
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(
     ("value", "status"),
     [("35,5", 200), (" 35 ", 200), ("1e2", 422), ("1_0", 422), ("٣٥", 422), ("inf", 422), ("9" * 400, 422), ("", 422)],
@@ -147,11 +150,13 @@ def test_numbers_are_read_as_people_write_them(visitor: httpx.Client, value: str
     assert visitor.post("/", data=form).status_code == status
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_other_bodies_are_refused(visitor: httpx.Client) -> None:
     assert visitor.post("/", json=FIELDS).status_code == 415
     assert visitor.post("/", data=FIELDS | {"age": "1" * 20_000}).status_code == 413
 
 
+@pytest.mark.fault("no champion")
 def test_without_a_champion_the_page_says_so(start_app: Callable[[], FlaskClient], database_url: str) -> None:
     browser = start_app()
     page = browser.get("/")
@@ -198,6 +203,7 @@ def test_the_page_is_on_or_off() -> None:
         Settings(quote_page="yes")  # type: ignore[arg-type]
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_the_page_quotes_while_the_database_is_away(
     start_service: Callable[[], Any], warehouse: Engine, approve: Callable[[Engine], int], unreachable: Any
 ) -> None:

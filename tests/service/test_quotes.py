@@ -188,6 +188,7 @@ def test_the_tariff_in_force_on_the_effective_date_prices_the_quote(
     assert client.get(f"/v1/quotes/{late['quote_id']}").json() == late
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_there_is_no_price_before_the_first_tariff(client: httpx.Client, body: JsonObject) -> None:
     response = client.post("/v1/quotes", json=body | {"effective_date": "1999-12-31"})
     assert response.status_code == 422
@@ -196,6 +197,7 @@ def test_there_is_no_price_before_the_first_tariff(client: httpx.Client, body: J
     ]
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("name", ["00000000-0000-4000-8000-000000000000", "1", "x", "%00", "' OR 1=1"])
 def test_an_unknown_or_malformed_id_is_not_found(client: httpx.Client, name: str) -> None:
     response = client.get(f"/v1/quotes/{name}")

@@ -56,18 +56,21 @@ def assert_refused(response: httpx.Response, *expected: tuple[str, str]) -> None
     assert found == [{"field": field, "problem": problem} for field, problem in sorted(expected)]
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("value", NOT_FINITE)
 @pytest.mark.parametrize("field", ["driver.age", "driver.miles", "vehicle.power", "vehicle.braking_distance"])
 def test_numbers_must_be_finite(client: httpx.Client, field: str, value: str) -> None:
     assert_refused(post(client, TEMPLATES[field] % value), (field, "must be a finite number"))
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("value", NO_NUMBERS)
 @pytest.mark.parametrize("field", ["driver.age", "driver.miles", "vehicle.power", "vehicle.braking_distance"])
 def test_text_and_booleans_are_no_numbers(client: httpx.Client, field: str, value: str) -> None:
     assert_refused(post(client, TEMPLATES[field] % value), (field, "must be a number"))
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(
     ("field", "value", "problem"),
     [
@@ -90,23 +93,27 @@ def test_the_bounds_themselves_are_possible(client: httpx.Client, field: str, va
     assert post(client, TEMPLATES[field] % value).status_code == 201
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("value", NO_FLAGS)
 @pytest.mark.parametrize("field", ["driver.training", "vehicle.emergency_braking"])
 def test_flags_are_true_false_one_or_zero(client: httpx.Client, field: str, value: str) -> None:
     assert_refused(post(client, TEMPLATES[field] % value), (field, "must be true or false (or 1 or 0)"))
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("value", [*NO_DATES, "20260101", "1767225600", "true", "[]", "{}"])
 def test_an_effective_date_is_an_iso_date(client: httpx.Client, value: str) -> None:
     assert_refused(post(client, TEMPLATES["effective_date"] % value), ("effective_date", "must be a date, YYYY-MM-DD"))
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("value", FAR_DATES)
 def test_an_effective_date_is_of_these_centuries(client: httpx.Client, value: str) -> None:
     refused = ("effective_date", "must be from 1900-01-01 to 2199-12-31")
     assert_refused(post(client, TEMPLATES["effective_date"] % value), refused)
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
@@ -128,6 +135,7 @@ def test_a_reference_may_be_a_hundred_characters_of_any_script(client: httpx.Cli
     assert response.json()["reference"] == "é" * 98 + "😀 "
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_every_bad_field_is_named_at_once(client: httpx.Client) -> None:
     content = {
         "driver": {"training": "yes", "age": 14, "milse": 5},
@@ -149,6 +157,7 @@ def test_every_bad_field_is_named_at_once(client: httpx.Client) -> None:
     )
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_missing_parts_are_named(client: httpx.Client) -> None:
     assert_refused(post(client, "{}"), ("driver", "is missing"), ("vehicle", "is missing"))
     half = '{"driver": null, "vehicle": {"power": 90}}'
@@ -160,11 +169,13 @@ def test_missing_parts_are_named(client: httpx.Client) -> None:
     )
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("content", ["[]", "null", "5", '"text"', json.dumps(GOOD), "true", "NaN", f"[{GOOD}]"])
 def test_a_body_must_be_an_object(client: httpx.Client, content: str) -> None:
     assert_refused(post(client, content), ("", "must be an object"))
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(
     "content",
     [
@@ -185,29 +196,34 @@ def test_what_is_no_json_is_a_bad_request(client: httpx.Client, content: str | b
     problem_of(post(client, content), 400)
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("content", ["[" * 900 + "]" * 900, '{"driver":' * 900 + "1" + "}" * 900])
 def test_deep_nesting_does_no_harm(client: httpx.Client, content: str) -> None:
     assert post(client, content).status_code in {400, 422}
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("part", ['"age": 35, "age": 35', '"age": 35, "\\u0061ge": 36'])
 def test_a_key_given_twice_is_a_bad_request(client: httpx.Client, part: str) -> None:
     document = problem_of(post(client, GOOD.replace('"age": 35', part)), 400)
     assert document["detail"] == "the key 'age' appears more than once in an object"
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_thousands_of_unknown_fields_are_answered_briefly(client: httpx.Client) -> None:
     response = post(client, json.dumps({f"k{number}": 1 for number in range(5000)}))
     problem_of(response, 422)
     assert len(response.content) < 20_000
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_an_unknown_field_with_a_long_name_is_not_repeated_in_full(client: httpx.Client) -> None:
     response = post(client, json.dumps({"x" * 60_000: 1}))
     problem_of(response, 422)
     assert len(response.content) < 2_000
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(
     "media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "json"]
 )
@@ -220,23 +236,27 @@ def test_json_may_be_called_by_its_other_names(client: httpx.Client, media_type:
     assert post(client, GOOD, media_type).status_code == 201
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_a_body_of_exactly_64_kib_is_read_and_one_byte_more_is_not(client: httpx.Client) -> None:
     assert post(client, GOOD.ljust(64 * 1024)).status_code == 201
     document = problem_of(post(client, GOOD.ljust(64 * 1024 + 1)), 413)
     assert document["detail"] == "the body is larger than 64 KiB"
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_a_chunked_body_is_read_up_to_the_same_size(client: httpx.Client) -> None:
     assert post(client, iter([GOOD[:50].encode(), GOOD[50:].encode()])).status_code == 201
     problem_of(post(client, (b" " * 1024 for _ in range(65))), 413)
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_the_connection_serves_on_after_a_refusal(client: httpx.Client) -> None:
     for content in ["x" * 100_000, "{", "[]"]:
         assert post(client, content).status_code >= 400
         assert post(client, GOOD).status_code == 201
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
@@ -254,11 +274,13 @@ def test_another_method_is_not_allowed(client: httpx.Client, method: str, path: 
     assert allowed in response.headers["Allow"]
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("path", ["/v1", "/v1/quote", "/v1/quotes/", "/docs/assets/../plugins.py", "/docs/assets/x"])
 def test_an_unknown_address_is_not_found(client: httpx.Client, path: str) -> None:
     problem_of(client.get(path), 404)
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_refused_requests_leave_nothing_in_the_ledger(client: httpx.Client, database: Engine) -> None:
     def count() -> int | None:
         with database.connect() as connection:
@@ -270,6 +292,7 @@ def test_refused_requests_leave_nothing_in_the_ledger(client: httpx.Client, data
     assert count() == before
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_headers_beyond_measure_are_refused_by_the_server(client: httpx.Client) -> None:
     address = urlsplit(str(client.base_url))
     for head in [
@@ -306,6 +329,7 @@ bodies = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.bad_input("HTTP request")
 @settings(max_examples=150, deadline=None)
 @given(content=bodies | anything)
 def test_no_json_document_makes_the_service_fail(client: httpx.Client, content: object) -> None:
@@ -313,6 +337,7 @@ def test_no_json_document_makes_the_service_fail(client: httpx.Client, content: 
     assert response.status_code in {201, 400, 422}, response.text
 
 
+@pytest.mark.bad_input("HTTP request")
 @settings(max_examples=100, deadline=None)
 @given(content=st.binary(max_size=200))
 def test_no_bytes_make_the_service_fail(client: httpx.Client, content: bytes) -> None:

@@ -80,6 +80,7 @@ def test_months_arrive_one_after_the_other_to_the_last_digit(
     assert [set(rows[first : first + 60]) for first in (0, 60, 120)] == simulated(simulation())
 
 
+@pytest.mark.fault("killed while quoting")
 def test_a_killed_worker_costs_no_quote_and_doubles_none(
     start_service: StartService, warehouse: Engine, approve: Callable[[Engine], int], tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_killed_worker_costs_no_quote_and_doubles_none(
     assert len(recorded(warehouse, "quote")) == 800
 
 
+@pytest.mark.bad_input("import file")
 def test_rows_that_are_no_policies_are_named_and_the_others_go_out(service: Any, tmp_path: Path) -> None:
     file = tmp_path / "policies.csv"
     file.write_text(
@@ -271,6 +273,7 @@ def test_curl_stops_where_policies_are_not_answered(elsewhere: Callable[..., Els
     assert "most often otherwise: 422 (4 times)" in done.stderr
 
 
+@pytest.mark.fault("killed while quoting")
 def test_a_service_that_goes_away_for_good_ends_the_replay(
     start_service: StartService, warehouse: Engine, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def wait_for_more(warehouse: Engine, version: int, than: int) -> int:
     return count
 
 
+@pytest.mark.fault("killed while shadowing")
 def test_quotes_made_while_the_follower_is_killed_and_started_again_are_each_priced_exactly_once(
     warehouse: Engine,
     challenger: tuple[int, int],
@@ -141,6 +142,7 @@ def test_quotes_made_while_the_follower_is_killed_and_started_again_are_each_pri
         assert (row.p_low, row.p_medium, row.p_high) == expected.price_probabilities
 
 
+@pytest.mark.fault("corrupted rating plan")
 def test_a_challenger_with_a_broken_plan_is_refused_with_one_error_and_quotes_go_on(
     warehouse: Engine,
     challenger: tuple[int, int],

@@ -38,6 +38,7 @@ def drip(connection: socket.socket, content: bytes) -> float:
     return time.monotonic() - start
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_clients_that_drip_do_not_keep_a_service_from_the_others(
     warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
 ) -> None:
@@ -67,6 +68,7 @@ def test_clients_that_drip_do_not_keep_a_service_from_the_others(
     assert "Traceback" not in service.log.read_text()
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_a_body_that_does_not_come_is_a_problem_of_its_own(warehouse: Engine, approve: Any, start_service: Any) -> None:
     version = approve(warehouse)
     service = start_service()
@@ -81,6 +83,7 @@ def test_a_body_that_does_not_come_is_a_problem_of_its_own(warehouse: Engine, ap
         assert b"the request did not arrive in time" in answer
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(("path", "limit"), [("/v1/quotes", 64 * 1024), ("/v1/quotes/batch", 1024 * 1024)])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_beyond_the_limit_is_refused_before_it_is_read(
@@ -107,6 +110,7 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read(
     assert sent <= 3 * limit
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_a_client_that_does_not_read_its_answers_does_not_keep_a_service_from_the_others(
     warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
 ) -> None:
@@ -142,6 +146,7 @@ def test_a_client_that_does_not_read_its_answers_does_not_keep_a_service_from_th
     assert "Traceback" not in service.log.read_text()
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_a_read_that_the_database_holds_up_ends(
     warehouse: Engine, approve: Any, start_service: Any, body: JsonObject
 ) -> None:

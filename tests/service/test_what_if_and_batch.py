@@ -60,6 +60,7 @@ def test_without_changes_every_feature_is_changed(client: httpx.Client, body: Js
     assert {change["predictor"] for change in document["changes"]} == {"model"}
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -124,6 +125,7 @@ def test_a_batch_takes_no_key(client: httpx.Client, body: JsonObject) -> None:
     assert (response.status_code, response.json()["title"]) == (422, "Idempotency-Key not taken")
 
 
+@pytest.mark.bad_input("HTTP request")
 def test_a_batch_of_more_than_a_mebibyte_is_refused(client: httpx.Client, body: JsonObject) -> None:
     content = json.dumps({"quotes": [body]}).ljust(1024 * 1024 + 1)
     response = client.post("/v1/quotes/batch", content=content, headers={"Content-Type": "application/json"})

@@ -61,6 +61,7 @@ def test_mock_records_the_input_and_answers_null(
     assert (row.version, row.predictor, row.gross) == (None, None, None)
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("path", ["/predict", "/predict/", "/predict/mock", "/predict/mock/"])
 def test_wrong_inputs_are_refused_as_by_the_newer_api(
     client: httpx.Client, database: Engine, body: JsonObject, path: str

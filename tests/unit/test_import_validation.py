@@ -79,6 +79,7 @@ def test_columns_without_a_name_are_numbered() -> None:
     assert parse_header(["", *HEADER, " "], "f.csv").ignored == ("(unnamed column 1)", "(unnamed column 10)")
 
 
+@pytest.mark.bad_input("import file")
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -126,6 +127,7 @@ def test_an_expiry_date_of_the_file_is_kept() -> None:
     assert checked.expiry_given.tolist() == [True]
 
 
+@pytest.mark.bad_input("import file")
 def test_every_problem_of_a_row_is_named_and_other_rows_are_accepted() -> None:
     checked = check(batch(GOOD, GOOD | {"age": "3", "power": "x", "training": ""}, GOOD))
     assert checked.accepted.tolist() == [True, False, True]
@@ -150,6 +152,7 @@ def test_an_empty_batch_is_accepted() -> None:
     assert len(checked.accepted) == 0
 
 
+@pytest.mark.bad_input("import file")
 @pytest.mark.parametrize("name", FEATURES)
 @given(text=NUMBER_LIKE)
 def test_a_feature_is_accepted_just_where_no_problem_is_named(name: str, text: str) -> None:
@@ -164,6 +167,7 @@ def test_a_feature_is_accepted_just_where_no_problem_is_named(name: str, text: s
         assert checked.features[name][0] == (words[stripped.lower()] if stripped.lower() in words else float(stripped))
 
 
+@pytest.mark.bad_input("import file")
 @given(text=NUMBER_LIKE)
 def test_a_risk_is_accepted_just_where_no_problem_is_named(text: str) -> None:
     stripped = text.strip(" ")
@@ -177,6 +181,7 @@ def test_a_risk_is_accepted_just_where_no_problem_is_named(text: str) -> None:
         assert math.isfinite(checked.risk[0])
 
 
+@pytest.mark.bad_input("import file")
 @given(text=DATE_LIKE, company=st.sampled_from(["2024-01-15", "nonsense"]))
 def test_only_iso_dates_of_the_contracts_years_are_accepted(text: str, company: str) -> None:
     stripped = text.strip(" ")
@@ -192,6 +197,7 @@ def test_only_iso_dates_of_the_contracts_years_are_accepted(text: str, company: 
         assert checked.effective_date.tolist()[0] == day
 
 
+@pytest.mark.bad_input("import file")
 @given(st.text(max_size=205))
 def test_an_id_is_accepted_just_where_no_problem_is_named(text: str) -> None:
     problem = id_problem(text.strip(" "))
@@ -256,6 +262,7 @@ def test_the_digest_is_that_of_the_files_bytes(tmp_path: Path) -> None:
     assert lines.digest == hashlib.sha256(packed).hexdigest()
 
 
+@pytest.mark.bad_input("import file")
 def test_a_row_that_never_ends_is_refused(tmp_path: Path) -> None:
     endless = "\n".join([",".join(HEADER), 'a,"x', *['b","x'] * 200_000])
     (tmp_path / "endless.csv").write_text(endless)
@@ -263,6 +270,7 @@ def test_a_row_that_never_ends_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "endless.csv")
 
 
+@pytest.mark.bad_input("import file")
 def test_what_postgres_cannot_store_is_written_out() -> None:
     assert storable("a\0b\udcffß") == r"a\x00b\xffß"
 

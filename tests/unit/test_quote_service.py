@@ -246,12 +246,14 @@ def test_every_feature_is_asked_for_where_the_domain_has_it() -> None:
         assert set(parts[part].model_fields) == {name for name, feature in FEATURES.items() if feature.part == part}
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize("content", [b'{"a": 1, "a": 1}', b'[{"a": {"b": 1, "c": 2, "b": null}}]'])
 def test_a_key_given_twice_is_refused_at_any_depth(content: bytes) -> None:
     with pytest.raises(BadRequest, match="appears more than once"):
         parse_json(content)
 
 
+@pytest.mark.bad_input("HTTP request")
 @given(content=st.binary() | st.text().map(str.encode))
 def test_bytes_are_json_or_a_bad_request(content: bytes) -> None:
     try:
@@ -298,6 +300,7 @@ def test_the_app_needs_no_database_to_be_built_and_asks_for_patience(app: Any) -
         assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 
 
+@pytest.mark.fault("Postgres stopped")
 def test_the_refresher_goes_on_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     enough = threading.Event()
 

@@ -55,6 +55,8 @@ def test_nothing_needs_to_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "quote_page": None,
         "api_key": None,
         "alertmanager_url": None,
+        "statsd": None,
+        "pseudonym_key": None,
         "prometheus_port": 9090,
         "airflow_port": 8080,
     }
@@ -91,6 +93,8 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "quote_page": "off",
         "api_key": "mtr_secret",
         "alertmanager_url": "http://alertmanager:9093",
+        "statsd": "localhost:9125",
+        "pseudonym_key": "k" * 64,
         "prometheus_port": "9091",
         "airflow_port": "8081",
     }
@@ -102,13 +106,14 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
     assert found.database_url.get_secret_value() == ADDRESS
     assert found.api_key is not None
     assert found.api_key.get_secret_value() == "mtr_secret"
-    secrets = {"database_url", "api_key"}
+    secrets = {"database_url", "api_key", "pseudonym_key"}
     assert {name: str(getattr(found, name)) for name in values.keys() - secrets} == {
         name: values[name] for name in values.keys() - secrets
     }
     assert (found.drift_min_rows, found.quote_port) == (50, 8001)
 
 
+@pytest.mark.fault("wrong setting")
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -126,6 +131,7 @@ def test_an_unknown_variable_is_refused_with_what_was_probably_meant(
     assert str(refusal.value) == message
 
 
+@pytest.mark.fault("wrong setting")
 def test_a_variable_that_resembles_none_is_refused_without_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTORISK_ZZZZZZZZZZZZZZZZZZZZZZZZ", "1")
     with pytest.raises(SettingsError) as refusal:
@@ -139,6 +145,7 @@ def test_variables_of_others_are_let_alone(monkeypatch: pytest.MonkeyPatch) -> N
     assert Settings.from_environment().quote_port == 8000
 
 
+@pytest.mark.fault("wrong setting")
 @pytest.mark.parametrize(
     ("name", "value", "part"),
     [
@@ -206,6 +213,25 @@ def test_the_database_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -
     assert refusal.value.__cause__ is None  # it would be printed in a traceback, inputs and all
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MOTORISK_ALERTMANAGER_URL", "https://ulf:geheim@alerts.example:9093"),
+        ("MOTORISK_DRIFT_WORKSPACE", "s3://id:geheim@bucket/drift"),
+        ("MOTORISK_API_KEY", "mtr_geheim"),
+    ],
+)
+def test_no_password_in_any_address_is_shown(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    found = Settings.from_environment()
+    assert "geheim" not in repr(found) + str(found)
+    monkeypatch.setenv("MOTORISK_ALERTMANAGER_URL", "ftp://ulf:geheim@alerts.example")
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environment()
+    assert "geheim" not in str(refusal.value)
+    assert "ftp://***@alerts.example" in str(refusal.value)
+
+
 @pytest.mark.usefixtures("forgetful")
 def test_the_process_reads_its_settings_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTORISK_QUOTE_PORT", "8001")
@@ -227,6 +253,7 @@ def test_reading_the_settings_leaves_the_environment_and_the_disk_alone(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("wrong setting")
 def test_the_home_of_an_unknown_user_is_refused_like_any_malformed_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTORISK_HOME", "~nobody-has-this-name/motorisk")
     with pytest.raises(SettingsError, match="MOTORISK_HOME"):

@@ -6,10 +6,11 @@ instead of one each, which would all contend for the interpreter.
 """
 
 import select
+import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ class Exchange:
     response: Any
     environ: dict[str, Any]
     content: Any
-    began: datetime
+    began: float
 
 
 class DeferringWorker(BoundedWorker):
@@ -60,7 +61,7 @@ class DeferringWorker(BoundedWorker):
         response: Any = None
         try:
             self.cfg.pre_request(self, req)
-            began = datetime.now()  # noqa: DTZ005  as gunicorn has it
+            began = time.monotonic()  # gunicorn asks the clock, which people and summer time set back
             response, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg)
             environ["wsgi.multithread"] = True
             self.nr += 1
@@ -95,7 +96,7 @@ class DeferringWorker(BoundedWorker):
                         response.write(piece)
                 response.close()
             finally:
-                took: timedelta = datetime.now() - exchange.began  # noqa: DTZ005
+                took = timedelta(seconds=time.monotonic() - exchange.began)
                 self.log.access(response, exchange.request, exchange.environ, took)
                 if hasattr(content, "close"):
                     content.close()

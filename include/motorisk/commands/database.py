@@ -5,6 +5,7 @@ import shutil
 from typing import Annotated
 
 import typer
+from sqlalchemy.engine import URL
 
 from motorisk.commands import backup
 from motorisk.commands.opening import warehouse
@@ -97,9 +98,12 @@ def shell(json: JsonOption = False) -> None:
     if json:
         raise SettingsError("`motorisk db shell` is for people; take `motorisk db url --json`")
     open_warehouse(settings())
-    address = server_url(settings(), DATABASE).set(drivername="postgresql").render_as_string(hide_password=False)
+    url = server_url(settings(), DATABASE).set(drivername="postgresql")
     program = shutil.which("psql") or str(embedded_server(settings()).program("psql"))
-    os.execv(program, [program, address])  # noqa: S606
+    # Everybody on the machine sees command lines, the environment nobody but the same user.
+    password = {"PGPASSWORD": str(url.password)} if url.password else {}
+    address = URL.create(url.drivername, url.username, None, url.host, url.port, url.database, url.query)
+    os.execve(program, [program, address.render_as_string()], {**os.environ, **password})  # noqa: S606
 
 
 @app.command("status")

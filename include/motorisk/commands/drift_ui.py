@@ -3,6 +3,8 @@
 import sys
 
 from motorisk.commands.output import JsonOption, notices, print_json
+from motorisk.errors import FolderNotWritable
+from motorisk.ports import require_free_port
 from motorisk.settings import settings
 
 
@@ -13,6 +15,7 @@ def drift_ui(json: JsonOption = False) -> None:
     from motorisk.pipelines.folders import drift_workspace
 
     found = settings()
+    require_free_port(found.drift_ui_host, found.drift_ui_port, "drift reports", "MOTORISK_DRIFT_UI_PORT")
     url = f"http://{found.drift_ui_host}:{found.drift_ui_port}"
     if json:
         print_json({"url": url})
@@ -22,6 +25,6 @@ def drift_ui(json: JsonOption = False) -> None:
     place = drift_workspace(found)
     try:
         Workspace(place).prepare()
-    except OSError as error:  # mounted for reading alone: whoever reports drift writes them
+    except (OSError, FolderNotWritable) as error:  # mounted for reading alone: whoever reports drift writes them
         notices.print(f"Not prepared: {error}", soft_wrap=True, highlight=False, markup=False)
     serve(place, found.drift_ui_host, found.drift_ui_port)

@@ -10,6 +10,7 @@ from rich.table import Table
 from motorisk.commands.opening import warehouse
 from motorisk.commands.options import ConfigOption, OverridesOption, parse_month_option
 from motorisk.commands.output import JsonOption, console, print_json, progress_bar
+from motorisk.files import make_folder
 from motorisk.settings import settings
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _plot(frames: "list[Frame]", first: date, last: date) -> Path:
     axes.grid(alpha=0.3)
     axes.legend()
     folder = settings().home / "reports" / "timelapse"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / f"{first:%Y-%m}_{last:%Y-%m}.png"
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -15,10 +15,12 @@ from sqlalchemy import Engine
 
 from motorisk.demo.airflow import OPERATOR, AirflowApi, LocalAirflow
 from motorisk.demo.night import DAGS, FirstNight
-from motorisk.demo.processes import Component, Supervisor, require_free_port
+from motorisk.demo.processes import Component, Supervisor
 from motorisk.demo.prometheus import LocalPrometheus
 from motorisk.errors import ComponentFailed, TransitionRefused
+from motorisk.files import make_folder
 from motorisk.pipelines.simulate import is_empty
+from motorisk.ports import require_free_port
 from motorisk.settings import Settings
 from motorisk.warehouse.database import embedded_server, open_warehouse
 from motorisk.warehouse.migrate import upgrade
@@ -72,7 +74,7 @@ class Demo:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        self.settings.home.mkdir(parents=True, exist_ok=True)
+        make_folder(self.settings.home)
         with (self.settings.home / "demo.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

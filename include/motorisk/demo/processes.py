@@ -3,7 +3,6 @@
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from motorisk.errors import ComponentFailed, PortTaken
+from motorisk.errors import ComponentFailed
 
 STOP_SECONDS = 20
 MAX_RESTARTS = 5
@@ -35,18 +34,6 @@ class Component:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restarts: int = 0
-
-
-def require_free_port(host: str, port: int, what: str, variable: str) -> None:
-    """Raise `PortTaken`, naming port and variable, where another program listens on a port."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortTaken(
-                f"port {port} for {what} cannot be used ({error.strerror}): set {variable} to another port"
-            ) from None
 
 
 def _linux_prctl(option: int, value: int) -> None:

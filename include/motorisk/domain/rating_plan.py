@@ -11,7 +11,7 @@ import json
 import math
 from datetime import date
 from itertools import pairwise
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,6 +19,8 @@ from motorisk.domain.calendar import months_between
 from motorisk.domain.policy import FEATURES
 from motorisk.errors import PlanRefused
 
+SCHEMA_VERSION: Final = 1
+"""Of the plans that this code reads and writes."""
 MAX_PLAN_BYTES = 4 * 1024 * 1024
 MAX_LOG_SPREAD = 5.0
 """A spread that changed by more than e to this power would be nonsense, long before it overflows."""
@@ -98,7 +100,7 @@ class RatingPlan(_Frozen):
     what reasons are measured against. The spread is `spread * exp(spread_trend * months)`.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = SCHEMA_VERSION
     candidate: str
     as_of: date = Field(strict=False)
     snapshot_digest: str = Field(pattern="^[0-9a-f]{64}$")
@@ -161,7 +163,13 @@ class RatingPlan(_Frozen):
         try:
             plan = cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
+            first = error.errors(include_url=False)[0]
+            found = first["input"]
+            if first["loc"] == ("schema_version",) and isinstance(found, int) and 1 < found < 10_000:
+                raise PlanRefused(
+                    f"rating plan: schema_version is {found}, this code reads {SCHEMA_VERSION}: run the "
+                    "code that trained the version, or approve one that this code trained"
+                ) from None
             place = ".".join(str(part) for part in first["loc"]) or "the plan"
             raise PlanRefused(f"rating plan: {place}: {first['msg']}") from None
         if plan.to_json() != text:

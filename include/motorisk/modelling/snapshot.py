@@ -21,6 +21,7 @@ from motorisk.domain.fairness import reason_against
 from motorisk.domain.policy import FEATURES
 from motorisk.domain.risk import CLASS_BOUNDS, RISK_CLASSES
 from motorisk.errors import InvalidData, NotEnoughData
+from motorisk.files import make_folder
 from motorisk.scoring.pricing import risk_classes
 from motorisk.warehouse.arrow import FEATURE_COLUMNS, FEATURE_TYPES, read_batches
 from motorisk.warehouse.copying import copy_out
@@ -135,7 +136,7 @@ class Snapshot:
 
     def save(self, folder: Path) -> Path:
         """Write to `folder/<digest>.parquet`, whole or not at all; an existing file stays."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         path = snapshot_path(folder, self.digest)
         if not path.exists():
             unfinished = path.with_suffix(f".{os.getpid()}.unfinished")

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from motorisk.domain.calendar import add_months
 from motorisk.domain.risk import CLASS_BOUNDS
 from motorisk.errors import InvalidData
+from motorisk.files import make_folder
 from motorisk.modelling.backtest import BacktestResult, backtest, distance, is_bridged, no_worse, origins
 from motorisk.modelling.candidates import Candidate, Classifier
 from motorisk.modelling.configuration import TrainingConfiguration
@@ -62,7 +63,7 @@ class Entry:
 
     def save(self, folder: Path) -> None:
         """Write to `folder/<candidate>.npz`, replacing what is there."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         arrays: dict[str, Any] = {}
         if self.result is not None:
             found = {field.name: getattr(self.result, field.name) for field in fields(self.result)}

@@ -7,6 +7,7 @@ words alone. HTML is made from a snapshot when somebody asks for it.
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+from motorisk.errors import InvalidData
+from motorisk.files import make_folder
 from motorisk.monitoring.dashboards import NAMES, dashboard
 from motorisk.monitoring.measures import Kind
 
@@ -27,6 +30,8 @@ THINNED_DAYS = 32
 
 DIGITS = 4
 """Significant digits of what is drawn."""
+
+_log = logging.getLogger(__name__)
 
 _NAMESPACE = UUID("5f0f5ad5-9d6b-4d0a-8f0a-6d2c4f6b7a10")
 _NIGHTLY = ("threshold", "per_column_threshold")
@@ -85,7 +90,7 @@ class Workspace:
             described = {"id": str(project_id(kind)), "version": "2", **NAMES[kind]}
             for name, content in (("metadata", described), ("dashboard", dashboard(kind, project_id(kind)))):
                 path = f"{project_id(kind)}/{name}.json"
-                if self._read(path) != content:
+                if self._read_or_none(path) != content:
                     self._write(path, content)
 
     def path(self, kind: Kind, as_of: date) -> str:
@@ -112,7 +117,7 @@ class Workspace:
         return bool(files.exists(f"{root}/{_snapshot(kind, as_of)}"))
 
     def html(self, kind: Kind, as_of: date) -> str | None:
-        """A night's report as a page of its own; None where there is no snapshot."""
+        """A night's report as a page of its own; None where there is no snapshot, `InvalidData` for a damaged one."""
         content = self._read(_snapshot(kind, as_of))
         if content is None:
             return None
@@ -124,7 +129,7 @@ class Workspace:
     def _thin(self, kind: Kind, as_of: date) -> None:
         for days in range(DRAWN_DAYS, DRAWN_DAYS + THINNED_DAYS):
             old = _snapshot(kind, as_of - timedelta(days=days))
-            content = self._read(old)
+            content = self._read_or_none(old)
             if content is not None and len(content["widgets"]) > 1:
                 content["widgets"] = content["widgets"][:1]
                 self._write(old, content)
@@ -133,7 +138,19 @@ class Workspace:
         files, root = self._where
         try:
             return json.loads(files.cat_file(f"{root}/{path}"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValueError as error:
+            raise InvalidData(
+                f"{self.place.rstrip('/')}/{path} is damaged ({error}): running its night again writes it anew"
+            ) from None
+
+    def _read_or_none(self, path: str) -> Any:
+        """The same where a damaged file is none: it is written anew, or too old to hold this night up."""
+        try:
+            return self._read(path)
+        except InvalidData as error:
+            _log.warning("%s", error)
             return None
 
     def _write(self, path: str, content: Any) -> None:
@@ -143,7 +160,7 @@ class Workspace:
             files.pipe_file(f"{root}/{path}", text.encode())
             return
         file = Path(root) / path
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         unfinished = file.with_suffix(f".{os.getpid()}.unfinished")
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(file)

@@ -1,5 +1,6 @@
 """The quote service's way to Postgres: opened when it can be reached, its failures told as `DatabaseUnavailable`."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,13 +9,16 @@ from sqlalchemy import Connection, Engine, PoolProxiedConnection, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from motorisk.errors import DatabaseUnavailable
+from motorisk.errors import DatabaseUnavailable, PermissionMissing, SettingsError
 from motorisk.settings import Settings
+from motorisk.warehouse.clock import disagreement
 from motorisk.warehouse.database import open_warehouse
 from motorisk.warehouse.schema import require_current
 
 CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 5
+
+_log = logging.getLogger(__name__)
 
 _AWAY = "the database does not answer; try again in a few seconds"
 
@@ -44,7 +48,10 @@ class Database:
             with self._translated():
                 engine = open_warehouse(self._settings)
                 require_current(engine, or_newer=True)
+                clocks = disagreement(engine)
                 _bound(engine)
+            if clocks is not None:  # quotes are answered nevertheless
+                _log.warning("%s", clocks)
             self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
             self._engine = engine
         assert self._autocommit is not None  # noqa: S101  set with the engine
@@ -88,8 +95,9 @@ class Database:
             yield
         except PoolTimeout as error:
             raise DatabaseUnavailable("all database connections are busy; try again in a few seconds") from error
-        except DatabaseUnavailable as error:  # names the server, which is nobody's business outside
-            self.went_away()
+        except (DatabaseUnavailable, PermissionMissing, SettingsError) as error:  # name server or role: not for outside
+            if is_connection_lost(error.__cause__):
+                self.went_away()
             raise DatabaseUnavailable(_AWAY) from error
         except DBAPIError as error:
             # InternalError: so a server says that it has become a read-only standby.

@@ -8,6 +8,7 @@ from pyarrow import csv
 
 from motorisk.domain.calendar import add_months
 from motorisk.domain.policy import FLAGS
+from motorisk.files import make_folder
 from motorisk.simulation.portfolio import Simulation, simulate
 
 
@@ -18,7 +19,7 @@ def write_months(
 
     Numbers are written with all their digits, flags as 0 and 1.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = []
     for number, month in enumerate(simulate(simulation)):
         path = folder / f"policies-{add_months(simulation.start, number):%Y-%m}.csv"

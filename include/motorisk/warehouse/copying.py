@@ -13,6 +13,7 @@ from psycopg2 import sql
 from sqlalchemy import Connection
 
 from motorisk.errors import DatabaseUnavailable
+from motorisk.warehouse.failures import explain
 
 _CHUNK_BYTES = 1 << 20
 
@@ -27,7 +28,10 @@ def _cursor(connection: Connection) -> psycopg2.extensions.cursor:
 
 @contextmanager
 def _lost_connections_named(connection: Connection, cursor: psycopg2.extensions.cursor) -> Iterator[None]:
-    """Raise `DatabaseUnavailable` where the server went away in the middle of a copy: trying again may help."""
+    """Raise `DatabaseUnavailable` where the server went away in the middle of a copy: trying again may help.
+
+    The driver's own cursor is not SQLAlchemy's: what an operator can mend is told here, too.
+    """
     try:
         yield
     # The driver's last words on a connection that breaks in the middle of a copy vary; SystemError is one of them.
@@ -36,6 +40,9 @@ def _lost_connections_named(connection: Connection, cursor: psycopg2.extensions.
             connection.invalidate(error)  # SQLAlchemy does not see it, and would fail to roll back
             reason = " ".join(str(error).split())
             raise DatabaseUnavailable(f"the connection was lost during a copy: {reason}") from error
+        explained = explain(error)
+        if explained is not None:
+            raise explained from error
         raise
 
 

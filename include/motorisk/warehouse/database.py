@@ -2,14 +2,15 @@
 
 from functools import lru_cache
 
-from sqlalchemy import Engine, create_engine, make_url, text
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
-from motorisk.errors import DatabaseUnavailable, SettingsError
+from motorisk.errors import DatabaseUnavailable, MotoriskError, SettingsError
 from motorisk.settings import Settings
 from motorisk.warehouse.embedded import EmbeddedPostgres
+from motorisk.warehouse.failures import explain, unreachable
 from motorisk.warehouse.schema import current_revision
 
 DATABASE = "motorisk"
@@ -27,7 +28,7 @@ def server_url(settings: Settings, database: str) -> URL:
         return make_url(embedded_server(settings).ensure_running().format(database=database))
     try:
         url = make_url(settings.database_url.get_secret_value())
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number; it names what it got
         raise SettingsError("MOTORISK_DATABASE_URL is not a database address (postgresql://…)") from None
     if url.get_backend_name() not in {"postgresql", "postgres"}:
         raise SettingsError(f"MOTORISK_DATABASE_URL must be a postgresql:// address, got {url.drivername}://")
@@ -36,14 +37,17 @@ def server_url(settings: Settings, database: str) -> URL:
 
 
 @retry(
-    retry=retry_if_exception_type(OperationalError),
+    retry=retry_if_exception_type(DatabaseUnavailable),
     wait=wait_exponential_jitter(initial=0.1, max=1),
     stop=stop_after_delay(RETRY_SECONDS),
     reraise=True,
 )
 def _reach(engine: Engine) -> None:
-    with engine.connect() as connection:
-        connection.execute(text("SELECT 1"))
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except (OperationalError, ProgrammingError) as error:  # ProgrammingError: an address that libpq does not take
+        raise unreachable(error) from None
 
 
 def ensure_database(settings: Settings, database: str) -> URL:
@@ -65,19 +69,28 @@ def ensure_database(settings: Settings, database: str) -> URL:
 
 @lru_cache(maxsize=4)
 def _engine(url: str) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_pre_ping=True,
         pool_timeout=10,
+        hide_parameters=True,  # they hold policies and customers, which have no place in logs
         connect_args={"connect_timeout": 10, "application_name": "motorisk", "options": "-c timezone=UTC"},
     )
+    event.listen(engine, "handle_error", _explained)
+    return engine
+
+
+def _explained(context: ExceptionContext) -> MotoriskError | None:
+    """What is raised instead of a failure that an operator can mend; None: the failure itself."""
+    return explain(context.original_exception)
 
 
 def open_warehouse(settings: Settings) -> Engine:
     """The pool of connections to the platform's database, shared by the process.
 
     The embedded server is started, and its database created and migrated at the first use; another database
-    has to be there. `DatabaseUnavailable` where it cannot be reached within a few seconds.
+    has to be there. `DatabaseUnavailable` where it cannot be reached within a few seconds, `SettingsError` where it
+    never will be.
     """
     if settings.database_url is None:
         engine = _engine(ensure_database(settings, DATABASE).render_as_string(hide_password=False))
@@ -87,9 +100,5 @@ def open_warehouse(settings: Settings) -> Engine:
             upgrade(engine)
         return engine
     engine = _engine(server_url(settings, DATABASE).render_as_string(hide_password=False))
-    try:
-        _reach(engine)
-    except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise DatabaseUnavailable(f"cannot reach the database of MOTORISK_DATABASE_URL: {reason}") from None
+    _reach(engine)
     return engine

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from motorisk.errors import DatabaseUnavailable
+from motorisk.files import make_folder
 
 MAJOR_VERSION = 18
 START_SECONDS = 60
@@ -62,7 +63,7 @@ class EmbeddedPostgres:
 
     def ensure_running(self) -> str:
         """Start the server unless it runs; return its address, with `{database}` in the database's place."""
-        self.data.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.data.parent)
         with self._exclusively():
             postmaster = self._postmaster()
             if postmaster is None or not postmaster.is_alive():

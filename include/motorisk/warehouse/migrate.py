@@ -5,11 +5,14 @@ from pathlib import Path
 
 from alembic import command, op
 from alembic.config import Config
+from alembic.util import CommandError
 from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from motorisk.errors import SchemaOutdated
 from motorisk.warehouse.locks import LOCK_SECONDS, PATIENCE_SECONDS, exclusively
+from motorisk.warehouse.schema import current_revision, require_not_newer
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -54,7 +57,11 @@ def _attempt(engine: Engine, migrate: Callable[[Config, str], None], revision: s
 def _run(engine: Engine, migrate: Callable[[Config, str], None], revision: str) -> None:
     # Two upgrades at once: the second waits, then finds nothing to do.
     with exclusively(engine, "migration"):
-        _attempt(engine, migrate, revision)
+        require_not_newer(current_revision(engine))
+        try:
+            _attempt(engine, migrate, revision)
+        except CommandError as error:
+            raise SchemaOutdated(f"no way leads to migration {revision}: {error}") from None
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:

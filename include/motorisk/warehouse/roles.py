@@ -93,6 +93,8 @@ def _attempt(connection: Connection, statement: str, refusal: str) -> None:
     try:
         with connection.begin_nested():
             connection.exec_driver_sql(statement)
+    except PermissionMissing as error:  # of the platform's own pool of connections
+        raise PermissionMissing(refusal) from error
     except ProgrammingError as error:
         if isinstance(error.orig, errors.InsufficientPrivilege):
             raise PermissionMissing(refusal) from error

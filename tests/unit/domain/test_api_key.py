@@ -16,6 +16,7 @@ def test_keys_are_urlsafe_long_enough_and_all_different() -> None:
         assert key_id_of(key.text) == key.key_id
 
 
+@pytest.mark.bad_input("HTTP request")
 @pytest.mark.parametrize(
     "change", [str.upper, lambda text: text + "A", lambda text: text[:-1], lambda text: " " + text]
 )

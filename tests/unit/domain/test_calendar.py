@@ -78,6 +78,7 @@ def test_time_back_is_negative_and_a_year_stays_within_a_day_of_twelve_months(da
     assert months_between(day, add_months(day, 12)) == pytest.approx(12, abs=1 / DAYS_A_MONTH)
 
 
+@pytest.mark.bad_input("command line")
 @pytest.mark.parametrize(
     "text",
     [

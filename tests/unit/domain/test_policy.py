@@ -54,6 +54,7 @@ def test_the_last_plausible_value_is_accepted(name: str, value: float) -> None:
     assert FEATURES[name].problem_with(value) is None
 
 
+@pytest.mark.bad_input("policy")
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
@@ -75,6 +76,7 @@ def test_an_implausible_value_is_refused_and_the_bound_is_named(name: str, value
     assert FEATURES[name].problem_with(value) == problem
 
 
+@pytest.mark.bad_input("policy")
 @pytest.mark.parametrize("name", FEATURES)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_not_a_finite_number_is_refused_for_every_feature(name: str, value: float) -> None:

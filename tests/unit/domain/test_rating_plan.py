@@ -131,6 +131,7 @@ def test_a_plan_without_trend_months_stays_at_its_as_of_date(plan: RatingPlan) -
 # --- what is refused ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("corrupted rating plan")
 def test_a_plan_that_was_changed_after_training_is_refused(plan: RatingPlan) -> None:
     text = plan.to_json()
     tampered = text.replace('"intercept":0.5', '"intercept":0.4')
@@ -139,6 +140,7 @@ def test_a_plan_that_was_changed_after_training_is_refused(plan: RatingPlan) -> 
         RatingPlan.from_json(tampered, digest=plan_digest(text))
 
 
+@pytest.mark.fault("corrupted rating plan")
 def test_a_wrong_digest_is_refused(plan: RatingPlan) -> None:
     with pytest.raises(PlanRefused, match="SHA-256 is not 000000000000…"):
         RatingPlan.from_json(plan.to_json(), digest="0" * 64)
@@ -241,11 +243,25 @@ HOSTILE: dict[str, tuple[Change, str]] = {
 }
 
 
+@pytest.mark.bad_input("rating plan")
 @pytest.mark.parametrize(("change", "message"), HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_plan_is_refused_with_one_line_that_says_why(plan: RatingPlan, change: Change, message: str) -> None:
     with pytest.raises(PlanRefused, match=message) as refusal:
         load(changed(plan, change))
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.fault("plan of a newer schema")
+def test_a_plan_of_a_newer_schema_says_what_to_do(plan: RatingPlan) -> None:
+    def newer(document: Any) -> None:
+        document.update(schema_version=2, vehicle_types=[])
+
+    with pytest.raises(PlanRefused) as refusal:
+        load(changed(plan, newer))
+    assert str(refusal.value) == (
+        "rating plan: schema_version is 2, this code reads 1: run the code that trained the version, or approve one "
+        "that this code trained"
+    )
 
 
 NUMBERS_OF_A_PLAN: list[tuple[str | int, ...]] = [
@@ -266,6 +282,7 @@ NUMBERS_OF_A_PLAN: list[tuple[str | int, ...]] = [
 ]
 
 
+@pytest.mark.bad_input("rating plan")
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308, -1e308, 1.1e12])
 @pytest.mark.parametrize("path", NUMBERS_OF_A_PLAN, ids=lambda path: ".".join(map(str, path)))
 def test_a_number_that_is_not_finite_or_beyond_all_meaning_is_refused_wherever_it_stands(
@@ -277,11 +294,13 @@ def test_a_number_that_is_not_finite_or_beyond_all_meaning_is_refused_wherever_i
         load(text)
 
 
+@pytest.mark.bad_input("rating plan")
 def test_a_number_that_overflows_when_it_is_read_is_refused(plan: RatingPlan) -> None:
     with pytest.raises(PlanRefused, match="intercept"):
         load(plan.to_json().replace('"intercept":0.5', '"intercept":1e999'))
 
 
+@pytest.mark.bad_input("rating plan")
 @pytest.mark.parametrize(
     ("original", "replacement"),
     [
@@ -297,6 +316,7 @@ def test_a_key_that_stands_twice_is_refused(plan: RatingPlan, original: str, rep
         load(text.replace(original, replacement))
 
 
+@pytest.mark.bad_input("rating plan")
 @pytest.mark.parametrize(
     "rewrite",
     [
@@ -319,6 +339,7 @@ def test_the_same_content_written_another_way_is_refused(plan: RatingPlan, rewri
         load(text)
 
 
+@pytest.mark.bad_input("rating plan")
 @pytest.mark.parametrize(
     "text",
     [
@@ -344,16 +365,19 @@ def test_what_is_no_plan_at_all_is_refused(text: str) -> None:
         load(text)
 
 
+@pytest.mark.bad_input("rating plan")
 def test_a_list_with_a_plan_in_it_is_refused(plan: RatingPlan) -> None:
     with pytest.raises(PlanRefused, match="the plan: Input should be an object"):
         load(f"[{plan.to_json()}]")
 
 
+@pytest.mark.bad_input("rating plan")
 def test_text_after_the_plan_is_refused(plan: RatingPlan) -> None:
     with pytest.raises(PlanRefused, match="trailing characters"):
         load(plan.to_json() + plan.to_json())
 
 
+@pytest.mark.bad_input("rating plan")
 @pytest.mark.parametrize(
     "value",
     ["[" * 100_000, "[" * 100_000 + "]" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000],
@@ -366,6 +390,7 @@ def test_deep_nesting_is_refused_and_does_not_exhaust_the_stack(plan: RatingPlan
         load(plan.to_json().replace('"intercept":0.5', f'"intercept":{value}'))
 
 
+@pytest.mark.bad_input("rating plan")
 def test_a_text_that_is_too_large_is_refused_before_anything_else(plan: RatingPlan) -> None:
     text = plan.to_json().replace('"gam"', f'"{"x" * MAX_PLAN_BYTES}"')
     with pytest.raises(PlanRefused, match="larger than 4194304 bytes"):

@@ -111,6 +111,7 @@ def test_premiums_are_whole_cents_and_gross_is_net_plus_tax(
     assert all(amount.as_tuple().exponent == -2 for amount in (found.net, found.insurance_tax, found.gross))
 
 
+@pytest.mark.bad_input("tariff")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -115,6 +115,7 @@ def test_a_configuration_cannot_be_changed() -> None:
 # --- refusing -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.bad_input("training configuration")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -151,12 +152,14 @@ def test_a_wrong_key_or_value_is_named_in_one_line(tmp_path: Path, text: str, me
     assert "\n" not in found
 
 
+@pytest.mark.bad_input("training configuration")
 @pytest.mark.parametrize("text", ["- knots", "knots", "7", "false"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)
     assert refusal(path) == f"the training configuration {path} must be a mapping"
 
 
+@pytest.mark.bad_input("training configuration")
 @pytest.mark.parametrize(
     "text", ["knots: [", "\tknots: 7", "a: b: c", "!!python/object/apply:os.system ['true']", "? [a]\n: b"]
 )
@@ -165,12 +168,14 @@ def test_a_file_that_is_no_plain_yaml_is_refused_with_its_path(tmp_path: Path, t
     assert refusal(path).startswith(f"cannot read the training configuration {path}: ")
 
 
+@pytest.mark.bad_input("training configuration")
 def test_a_file_that_is_not_there_is_refused_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "nowhere.yaml"
     assert str(path) in refusal(path)
     assert str(tmp_path) in refusal(tmp_path)
 
 
+@pytest.mark.bad_input("training configuration")
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -193,26 +198,31 @@ def test_a_wrong_override_is_named_in_one_line(override: str, message: str) -> N
     assert "\n" not in found
 
 
+@pytest.mark.bad_input("training configuration")
 def test_a_part_of_a_plain_value_cannot_be_overridden(tmp_path: Path) -> None:
     assert refusal(write(tmp_path, "knots: 7"), "knots.inner=3") == (
         "training configuration: knots.inner: knots has no parts"
     )
 
 
+@pytest.mark.bad_input("training configuration")
 def test_a_file_that_is_no_text_is_refused_with_its_path(tmp_path: Path) -> None:
     path = write(tmp_path, b"\xff\xfek\x00n\x00")
     assert str(path) in refusal(path)
 
 
+@pytest.mark.bad_input("training configuration")
 @pytest.mark.parametrize("value", ["2025-13-45", "!!int many", "0b_"])
 def test_a_value_that_yaml_itself_cannot_read_is_refused_by_its_name(value: str) -> None:
     assert "seed" in refusal(None, f"seed={value}")
 
 
+@pytest.mark.bad_input("training configuration")
 def test_a_broken_file_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in refusal(write(tmp_path, "knots: ["))
 
 
+@pytest.mark.bad_input("training configuration")
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_a_seed_that_no_random_generator_takes_is_refused(seed: int) -> None:
     assert "seed" in refusal(None, f"seed={seed}")

@@ -160,12 +160,14 @@ def test_gate_thresholds_do_not_change_the_plan(snapshot_of_month: Months) -> No
 # --- refused before anything is fitted ------------------------------------------------------------------------------
 
 
+@pytest.mark.bad_input("training data")
 def test_too_few_policies_are_refused_with_what_is_missing(snapshot_of_month: Months) -> None:
     few = Snapshot.of_table(date(2025, 2, 1), snapshot_of_month(0).to_table().slice(0, 199))
     with pytest.raises(NotEnoughData, match=r"as of 2025-02-01 only 199 policies .* at least 200 are needed"):
         fit(few, SMALL)
 
 
+@pytest.mark.bad_input("training data")
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_constant_feature_is_refused_by_its_name(snapshot_of_month: Months, name: str) -> None:
     table = snapshot_of_month(0).to_table()
@@ -175,6 +177,7 @@ def test_a_constant_feature_is_refused_by_its_name(snapshot_of_month: Months, na
         fit(constant, SMALL)
 
 
+@pytest.mark.bad_input("training data")
 def test_a_policy_that_stands_twice_is_refused(snapshot_of_month: Months) -> None:
     table = snapshot_of_month(0).to_table()
     twice = Snapshot.of_table(date(2025, 2, 1), pa.concat_tables([table, table.slice(7, 1)]))
@@ -182,6 +185,7 @@ def test_a_policy_that_stands_twice_is_refused(snapshot_of_month: Months) -> Non
         fit(twice, SMALL)
 
 
+@pytest.mark.bad_input("training data")
 def test_a_flag_that_is_the_same_everywhere_is_refused_too(snapshot_of_month: Months) -> None:
     table = snapshot_of_month(0).to_table()
     nobody = table.filter(pa.compute.equal(table["training"], 0.0))
@@ -189,6 +193,7 @@ def test_a_flag_that_is_the_same_everywhere_is_refused_too(snapshot_of_month: Mo
         fit(Snapshot.of_table(date(2025, 2, 1), nobody), SMALL)
 
 
+@pytest.mark.bad_input("training data")
 def test_a_single_class_is_refused_by_its_name(snapshot_of_month: Months) -> None:
     table = snapshot_of_month(0).to_table()
     low = table.filter(pa.compute.less(table["risk"], 1.0))
@@ -196,6 +201,7 @@ def test_a_single_class_is_refused_by_its_name(snapshot_of_month: Months) -> Non
         fit(Snapshot.of_table(date(2025, 2, 1), low), SMALL)
 
 
+@pytest.mark.bad_input("training data")
 def test_policies_loaded_twice_under_other_numbers_are_refused_with_their_count(snapshot_of_month: Months) -> None:
     table = snapshot_of_month(0).to_table()
     copies = table.slice(0, 100)
@@ -205,6 +211,7 @@ def test_policies_loaded_twice_under_other_numbers_are_refused_with_their_count(
         fit(again, SMALL)
 
 
+@pytest.mark.bad_input("training data")
 def test_a_feature_that_stands_for_what_may_not_price_is_refused(snapshot_of_month: Months) -> None:
     snapshot = snapshot_of_month(0)
     with_gender = replace(snapshot, features={**snapshot.features, "driver_gender": snapshot.features["training"]})
@@ -219,6 +226,7 @@ def test_the_least_snapshot_carries_a_model_of_the_default_configuration(snapsho
     assert model.metrics["accuracy"] > max(np.bincount(classes(least), minlength=len(RISK_CLASSES))) / 200
 
 
+@pytest.mark.bad_input("training data")
 @pytest.mark.parametrize(
     ("name", "usual", "single"),
     [

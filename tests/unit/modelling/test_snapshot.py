@@ -174,6 +174,7 @@ def _double_risk(table: pa.Table) -> pa.Table:
     return table.set_column(table.column_names.index("risk"), "risk", risk)
 
 
+@pytest.mark.fault("corrupted snapshot")
 @pytest.mark.parametrize(
     "change",
     [
@@ -194,12 +195,14 @@ def test_an_altered_snapshot_is_refused(
     assert str(path) in str(refusal.value)
 
 
+@pytest.mark.fault("corrupted snapshot")
 def test_a_snapshot_under_anothers_name_is_refused(snapshot: Snapshot, tmp_path: Path) -> None:
     snapshot.save(tmp_path).rename(snapshot_path(tmp_path, "0" * 64))
     with pytest.raises(InvalidData, match="its digest differs"):
         load_snapshot(tmp_path, "0" * 64)
 
 
+@pytest.mark.fault("corrupted snapshot")
 @pytest.mark.parametrize(
     "change",
     [
@@ -222,6 +225,7 @@ def test_a_file_of_another_shape_is_refused(
         load_snapshot(tmp_path, snapshot.digest)
 
 
+@pytest.mark.fault("corrupted snapshot")
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no parquet at all", b"PAR1" * 100])
 def test_a_file_that_is_no_parquet_is_refused(snapshot: Snapshot, tmp_path: Path, content: bytes) -> None:
     path = snapshot.save(tmp_path)
@@ -230,6 +234,7 @@ def test_a_file_that_is_no_parquet_is_refused(snapshot: Snapshot, tmp_path: Path
         load_snapshot(tmp_path, snapshot.digest)
 
 
+@pytest.mark.fault("corrupted snapshot")
 def test_a_file_cut_short_is_refused(snapshot: Snapshot, tmp_path: Path) -> None:
     path = snapshot.save(tmp_path)
     path.write_bytes(path.read_bytes()[:-100])
@@ -237,6 +242,7 @@ def test_a_file_cut_short_is_refused(snapshot: Snapshot, tmp_path: Path) -> None
         load_snapshot(tmp_path, snapshot.digest)
 
 
+@pytest.mark.fault("corrupted snapshot")
 @pytest.mark.parametrize("ids", [lambda size: list(range(size)), lambda size: [None] * size], ids=["numbers", "nulls"])
 def test_a_file_whose_ids_are_no_text_is_refused(
     snapshot: Snapshot, tmp_path: Path, ids: Callable[[int], list[Any]]
@@ -254,6 +260,7 @@ def test_as_many_policies_as_the_least_are_enough(snapshot: Snapshot) -> None:
     Snapshot.of_table(AS_OF, snapshot.to_table().slice(0, MIN_ROWS)).require_trainable()
 
 
+@pytest.mark.bad_input("training data")
 @pytest.mark.parametrize("rows", [0, 1, MIN_ROWS - 1])
 def test_too_few_policies_are_refused_with_their_number_and_the_date(snapshot: Snapshot, rows: int) -> None:
     few = Snapshot.of_table(AS_OF, snapshot.to_table().slice(0, rows))
@@ -264,6 +271,7 @@ def test_too_few_policies_are_refused_with_their_number_and_the_date(snapshot: S
     )
 
 
+@pytest.mark.bad_input("training data")
 def test_a_policy_that_stands_twice_is_refused(snapshot: Snapshot) -> None:
     table = snapshot.to_table()
     twice = Snapshot.of_table(AS_OF, pa.concat_tables([table, table.slice(3, 1)]))
@@ -271,6 +279,7 @@ def test_a_policy_that_stands_twice_is_refused(snapshot: Snapshot) -> None:
         twice.require_trainable()
 
 
+@pytest.mark.bad_input("training data")
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_number_that_never_varies_is_refused_by_its_name(snapshot: Snapshot, name: str) -> None:
     constant = with_column(snapshot, name, np.full(len(snapshot), 40.5))
@@ -279,17 +288,20 @@ def test_a_number_that_never_varies_is_refused_by_its_name(snapshot: Snapshot, n
     assert str(refusal.value) == f"{name} is 40.5 in every policy of the snapshot: nothing can be learnt"
 
 
+@pytest.mark.bad_input("training data")
 @pytest.mark.parametrize("name", FLAGS)
 def test_a_flag_that_never_varies_is_refused_by_its_name(snapshot: Snapshot, name: str) -> None:
     with pytest.raises(InvalidData, match=f"{name} is 0 in every policy"):
         with_column(snapshot, name, np.zeros(len(snapshot))).require_trainable()
 
 
+@pytest.mark.bad_input("training data")
 def test_outcomes_that_never_vary_are_refused(snapshot: Snapshot) -> None:
     with pytest.raises(InvalidData, match="risk"):
         with_column(snapshot, "risk", np.full(len(snapshot), 2.0)).require_trainable()
 
 
+@pytest.mark.bad_input("training data")
 @pytest.mark.parametrize("name", ["risk", *NUMBERS])
 def test_what_is_not_a_finite_number_is_refused_by_its_name(snapshot: Snapshot, name: str) -> None:
     values = snapshot.risk if name == "risk" else snapshot.features[name]

@@ -167,6 +167,7 @@ def test_the_champion_competes_under_its_own_name(tmp_path: Path) -> None:
     assert found.candidate == found.result.candidate == "champion"
 
 
+@pytest.mark.fault("corrupted snapshot")
 def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="the backtest of gam cannot be read"):
         Entry.load(tmp_path, "gam")

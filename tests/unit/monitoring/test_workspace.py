@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from motorisk.domain.policy import FEATURES
+from motorisk.errors import FolderNotWritable, InvalidData
 from motorisk.monitoring.drift import evidently_report
 from motorisk.monitoring.measures import Kind
 from motorisk.monitoring.reference import Reference
@@ -133,3 +134,28 @@ def test_a_workspace_may_be_at_any_address_that_fsspec_knows(report: Report) -> 
     assert "miles drifts since about" in page
     workspace.forget(Kind.POLICIES, NIGHT)
     assert workspace.html(Kind.POLICIES, NIGHT) is None
+
+
+@pytest.mark.fault("corrupted workspace")
+def test_a_damaged_file_holds_no_night_up(workspace: Workspace, report: Report) -> None:
+    old, first, second = NIGHT - timedelta(days=DRAWN_DAYS), report(0), report(12)
+    workspace.keep(_night(old), first)
+    whole = _files(workspace)
+    described = {name: content for name, content in whole.items() if "snapshots" not in name}
+    for damage in (b"", b'{"widgets": [', b"\xff\xfe", b"<html>"):
+        for name in whole:
+            (Path(workspace.place) / name).write_bytes(damage)
+        with pytest.raises(InvalidData, match=r"is damaged .*: running its night again writes it anew"):
+            workspace.html(Kind.POLICIES, old)
+        new = workspace.keep(_night(), second)
+        assert _content(new)["metadata"]["as_of"] == "2026-03-31"
+        assert {name: content for name, content in _files(workspace).items() if name in described} == described
+    workspace.keep(_night(old), first)
+    assert _content(workspace.path(Kind.POLICIES, old))["metadata"]["as_of"] == old.isoformat()
+
+
+@pytest.mark.fault("folder not writable")
+def test_a_workspace_that_is_a_file_is_named(tmp_path: Path, report: Report) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderNotWritable, match=r"file/.*: Not a directory: let user"):
+        Workspace(str(tmp_path / "file")).keep(_night(), report(1))

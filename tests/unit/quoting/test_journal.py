@@ -40,6 +40,7 @@ def test_records_come_back_in_order(written: Path) -> None:
     assert read(written) == (ROWS, b"")
 
 
+@pytest.mark.fault("corrupted journal")
 def test_cut_anywhere_it_holds_the_records_that_are_whole(written: Path) -> None:
     content = written.read_bytes()
     ends = [len(MAGIC)]
@@ -54,6 +55,7 @@ def test_cut_anywhere_it_holds_the_records_that_are_whole(written: Path) -> None
         assert rest == content[:length][ends[whole] if length >= ends[0] else 0 :]
 
 
+@pytest.mark.fault("corrupted journal")
 def test_a_changed_byte_ends_what_is_read(written: Path) -> None:
     content = bytearray(written.read_bytes())
     content[len(MAGIC) + 8 + len(ROWS[0]) + 8 + 3] ^= 1
@@ -63,6 +65,7 @@ def test_a_changed_byte_ends_what_is_read(written: Path) -> None:
     assert len(rest) == len(content) - len(MAGIC) - 8 - len(ROWS[0])
 
 
+@pytest.mark.fault("corrupted journal")
 @pytest.mark.parametrize("tail", [b"\0" * 100, b"\xff" * 100, b"\x05\0\0\0\0\0\0\0wrong"])
 def test_what_a_crash_leaves_at_the_end_is_no_record(written: Path, tail: bytes) -> None:
     with written.open("ab") as file:
@@ -70,12 +73,14 @@ def test_what_a_crash_leaves_at_the_end_is_no_record(written: Path, tail: bytes)
     assert read(written) == (ROWS, tail)
 
 
+@pytest.mark.fault("corrupted journal")
 def test_a_file_of_something_else_has_no_records(tmp_path: Path) -> None:
     other = tmp_path / "other.journal"
     other.write_bytes(b"something else entirely, and long enough for a header")
     assert read(other) == ([], other.read_bytes())
 
 
+@pytest.mark.fault("two at once")
 def test_nobody_gets_a_file_that_is_being_written(tmp_path: Path) -> None:
     writer = JournalWriter(tmp_path)
     writer.append(ROWS)
@@ -89,6 +94,7 @@ def test_nobody_gets_a_file_that_is_being_written(tmp_path: Path) -> None:
             assert second is None
 
 
+@pytest.mark.fault("two at once")
 def test_a_file_that_was_carried_over_meanwhile_is_nobodys(written: Path) -> None:
     with claimed(written) as file:
         assert file is not None
@@ -123,6 +129,7 @@ for number in range(100):
 """
 
 
+@pytest.mark.fault("disk full")
 def test_a_disk_that_takes_no_more_leaves_whole_records_of_what_was_taken(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60

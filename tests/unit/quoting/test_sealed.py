@@ -13,6 +13,7 @@ def test_what_was_sealed_comes_back(content: bytes) -> None:
     assert unseal(seal(content)) == content
 
 
+@pytest.mark.fault("corrupted rating plan")
 @pytest.mark.parametrize("change", [lambda sealed: sealed[:-1], lambda sealed: sealed + b" ", lambda sealed: b""])
 def test_what_was_changed_does_not(change: object) -> None:
     assert callable(change)

@@ -20,6 +20,7 @@ from psycopg2 import sql
 from sqlalchemy import Connection, Engine, func, select, text, update
 
 from motorisk.errors import ArchiveRefuted
+from motorisk.files import make_folder
 from motorisk.pipelines.scoring.renewals import earliest_before, partition_name
 from motorisk.warehouse.locks import exclusively, lock_tables
 from motorisk.warehouse.streaming import reading
@@ -103,7 +104,7 @@ def archive_scores(engine: Engine, as_of: date, folder: Path) -> Archived | None
     Raises `ArchiveRefuted` where the file is not what the table holds or the date was scored anew meanwhile, and
     `DatabaseUnavailable` where the connection is lost or somebody reads the scores for too long: the scores stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with exclusively(engine, "score archive", as_of.toordinal()):
         with engine.connect() as connection:
             there = (score_run.c.as_of == as_of) & score_run.c.archive.is_(None)

@@ -1,0 +1,17 @@
+"""Ports that programs of the platform listen on."""
+
+import socket
+
+from motorisk.errors import PortTaken
+
+
+def require_free_port(host: str, port: int, what: str, variable: str) -> None:
+    """Raise `PortTaken`, naming port and variable, where another program listens on a port."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTaken(
+                f"port {port} for {what} cannot be used ({error.strerror}): set {variable} to another port"
+            ) from None
