@@ -261,6 +261,7 @@ quote_seal = Table(
     Column("event_digest", Text, nullable=False),
     Column("sealed_at", DateTime(timezone=True), nullable=False),
     Column("digest", Text, nullable=False),
+    comment="Seals over the ledger, an hour of quotes each, chained: what was changed, removed or inserted since shows",
     schema="motorisk",
 )
 
@@ -273,6 +274,7 @@ erasure = Table(
     Column("comment", Text),
     Column("subject", Text),
     Column("erased", JSONB, nullable=False),
+    comment="Customers who were erased on request: by whom, when and how much, not who",
     schema="motorisk",
 )
 
@@ -283,6 +285,7 @@ erased_reference = Table(
     Column("quote_id", Uuid, primary_key=True),
     Column("erasure_id", BigInteger, nullable=False),
     Column("commitment", LargeBinary, nullable=False),
+    comment="Quotes whose reference an erasure took, and what stands in its place in the seals",
     schema="motorisk",
 )
 
@@ -494,6 +497,7 @@ training_configuration = Table(
     Column("seen_at", DateTime(timezone=True), nullable=False),
     Column("asked_at", DateTime(timezone=True)),
     Column("training_run", Text),
+    comment="Training configurations that were in force, one row a change, and the training that each has led to",
     schema="motorisk",
 )
 
