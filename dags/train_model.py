@@ -62,8 +62,7 @@ with DAG(
 
         context = get_current_context()
         note_training(context, RETRAINING, DAGS)
-        day = newest_date(context, RETRAINING)
-        return take_snapshot(warehouse(), settings(), day, training_configuration(DAGS))
+        return take_snapshot(warehouse(), settings(), newest_date(context, RETRAINING), training_configuration(DAGS))
 
     @task
     def competitors() -> list[str]:

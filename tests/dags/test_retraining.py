@@ -160,7 +160,7 @@ def test_training_is_scheduled_by_the_month_and_for_cause_one_at_a_time(dag_bag:
     assert ASSET.name == RETRAINING
     assert dag.max_active_runs == 1
     asking = {task.dag_id for one in dag_bag.dags.values() for task in one.tasks if ASSET in task.outlets}
-    assert asking == {"report_drift", "report_performance"}
+    assert asking == {"report_drift", "report_performance", "watch_configuration"}
 
 
 def test_a_version_knows_that_somebody_trained_it_by_hand(run_dag: RunDag, left_behind: Engine) -> None:

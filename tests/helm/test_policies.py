@@ -1,6 +1,8 @@
 """What a careful cluster asks of everything that runs in it: with whatever values, of every pod."""
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -147,8 +149,10 @@ def test_secrets_are_referred_to_and_never_written_into_pods(
 
 
 def test_a_pod_has_time_to_carry_its_journal_over_before_it_is_killed(all_containers: list[Any]) -> None:
-    from motorisk_web.gunicorn_conf import graceful_timeout
-
+    # In a process of its own: gunicorn's configuration sets up the process that reads it.
+    program = "from motorisk_web.gunicorn_conf import graceful_timeout; print(graceful_timeout)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    graceful_timeout = int(told.stdout)
     (quotes,) = [container for container in all_containers if container.spec["name"] == "quotes"]
     command = quotes.spec["lifecycle"]["preStop"]["exec"]["command"]
     waits = sum(int(argument.partition("=")[2]) for argument in command if argument.startswith("--"))
