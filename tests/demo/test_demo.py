@@ -172,7 +172,9 @@ def test_one_command_brings_everything_up_and_takes_everything_down(
     again = _start(environment, log, "--once")
     same = _facts(again, log)
     assert again.wait(60) == 0, log.read_text()
-    assert (same["version"], same["rows"], same["logins"]) == (facts["version"], facts["rows"], facts["logins"])
+    assert (same["rows"], same["logins"]) == (facts["rows"], facts["logins"])
+    # The first night's drift asks for a training, which may have ended meanwhile.
+    assert same["version"] in (facts["version"], facts["version"] + 1)
     assert "Simulated" not in log.read_text()
     assert _processes_of(home) == []
 

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 from scipy.interpolate import BSpline
 
 from motorisk.domain.policy import FEATURES
 from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
 from motorisk.domain.risk import CLASS_BOUNDS
+from motorisk.errors import InvalidData
 from motorisk.modelling.additive import DEGREE, AdditiveRegressor, Curve
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.scoring.pricing import contribution
@@ -79,6 +81,7 @@ def fold(
     """The rating plan of a model fitted to a snapshot's matrix (columns in the order of `FEATURES`).
 
     Trends run from the snapshot's first policies to `extrapolate_months` after its as-of date, and stop there.
+    `InvalidData` where a term is beyond the bounds of a plan.
     """
     months = snapshot.months()
     terms: dict[str, NumberTerm | FlagTerm] = {}
@@ -90,7 +93,13 @@ def fold(
         if feature.is_flag:
             term = FlagTerm(level=_steps(parts), trend=_steps(trend) if trend else None, average=0.0)
         else:
-            term = NumberTerm(level=fold_curves(parts), trend=fold_curves(trend) if trend else None, average=0.0)
+            try:
+                term = NumberTerm(level=fold_curves(parts), trend=fold_curves(trend) if trend else None, average=0.0)
+            except ValidationError:
+                raise InvalidData(
+                    f"{name}: its term is steeper than a rating plan may be: values lie too close together, or the "
+                    "risk index is in another unit"
+                ) from None
         terms[name] = _with_averages(term, snapshot.features[name])
     spread_trend = model.spread_trend_ if model.has_trend_ else 0.0
     return RatingPlan(
