@@ -275,9 +275,3 @@ def test_the_plan_of_any_portfolio_is_the_fitted_model_for_any_policy(
     expected = model.predict(policies, months_between(snapshot.as_of, day))
     scale = np.maximum(1.0, np.abs(expected))
     assert float((np.abs(answers(plan, policies, day) - expected) / scale).max()) < 1e-9
-
-
-def test_a_term_beyond_the_bounds_of_a_plan_is_refused_with_its_name(snapshot_of_month: Months) -> None:
-    snapshot = snapshot_of_month(0)
-    with pytest.raises(InvalidData, match="age: its term is steeper than a rating plan may be"):
-        fitted(replaced(snapshot, risk=snapshot.risk * 1e20), 10)
