@@ -7,6 +7,7 @@ on, until one comes through. What is durable after each is what some undisturbed
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from datetime import date
@@ -34,8 +35,11 @@ CONFIGURATION = TrainingConfiguration(candidates=("rules", "gam"), search_trials
 MOST_POINTS = 40
 
 
-def _child(url: Any, work: Work, kill_before: int | None) -> int:
-    """Do the work in a process of its own, killed before so many durable steps; return its id."""
+def _child(url: Any, work: Work, kill_before: int | None, *, linger: float = 0.0) -> int:
+    """Do the work in a process of its own, killed before so many durable steps; return its id.
+
+    It lingers so many seconds before each, so that another one that does the same is surely in the midst of it too.
+    """
     sys.stdout.flush()
     pid = os.fork()
     if pid:
@@ -47,6 +51,7 @@ def _child(url: Any, work: Work, kill_before: int | None) -> int:
         if points == kill_before:
             os.kill(os.getpid(), signal.SIGKILL)
         points += 1
+        time.sleep(linger)
 
     code = 1
     try:
@@ -72,7 +77,7 @@ def _killed_everywhere(engine: Engine, work: Work, check: Callable[[], None]) ->
 
 
 def _at_once(engine: Engine, work: Work) -> None:
-    pids = [_child(engine.url, work, None) for _ in range(2)]
+    pids = [_child(engine.url, work, None, linger=0.3) for _ in range(2)]
     assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0, 0]
 
 

@@ -6,6 +6,7 @@ the unknown. The configuration's settings stay unless others are clearly better,
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -75,7 +76,7 @@ class Entry:
             "at_edge": self.at_edge,
             "in_time": self.in_time,
         }
-        unfinished = folder / f".{self.candidate}.npz"
+        unfinished = folder / f".{self.candidate}.{os.getpid()}.npz"  # two trainings may be at it
         np.savez_compressed(unfinished, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
         unfinished.replace(folder / f"{self.candidate}.npz")
 

@@ -5,6 +5,8 @@ neither from nights that ran or failed before nor from champions that have come 
 The quotes and the scores of the day are compared too (`pipelines/drift_kinds.py`).
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 
@@ -23,13 +25,14 @@ from motorisk.monitoring.windows import Window
 from motorisk.monitoring.workspace import Night, Workspace
 from motorisk.pipelines.alarms import Alarm, Finding, raise_alarms
 from motorisk.pipelines.drift_cells import Columns
-from motorisk.pipelines.drift_kinds import KindDrift, compare_kinds, judge
+from motorisk.pipelines.drift_kinds import Compared, KindDrift, compare_kinds, judge
 from motorisk.pipelines.drift_months import Month, columns_of_months, comparable_months, months_since
 from motorisk.pipelines.drift_reference import keep_thresholds, prepared, snapshot_of
 from motorisk.pipelines.folders import drift_workspace
 from motorisk.pipelines.reading import read_alarms, store_readings
 from motorisk.registry.versions import ModelVersion, champion
 from motorisk.settings import Settings
+from motorisk.warehouse.locks import exclusively
 from motorisk.warehouse.tables import drift_metric, drift_run
 
 CAUSE = "drift"
@@ -69,11 +72,33 @@ class DriftRun:
 def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
     """Measure drift as of a date, keep the report, replace what the date wrote before, and raise alarms.
 
+    Quotes and scores are read while policies are: of millions of rows the database has work for two connections.
     Raises `NoChampion`, `NotEnoughData` and `InvalidData` (the reference is gone).
     """
     with engine.connect() as connection:
         model = champion(connection)
         snapshot = snapshot_of(connection, settings, model)
+    workspace = Workspace(drift_workspace(settings))
+    with ThreadPoolExecutor(1, thread_name_prefix="drift-kinds") as beside:
+        reading = beside.submit(compare_kinds, engine, settings, as_of, model, snapshot)
+        run, reference, newest = _of_policies(engine, settings, workspace, as_of, model, snapshot)
+        compared, skipped = reading.result()
+    kinds, unjudged = _judged(engine, workspace, as_of, compared)
+    run = replace(run, kinds=kinds, skipped=skipped | unjudged)
+    for kind in run.skipped:  # whatever an earlier run of the night had
+        workspace.forget(kind, as_of)
+    _keep(workspace, Kind.POLICIES, as_of, run, reference, newest)
+    with exclusively(engine, "alarms"), engine.begin() as connection:
+        _store(connection, run)
+        store_readings(connection, as_of, run.readings)
+        return replace(run, alarms=raise_alarms(connection, as_of, CAUSE, _findings(connection, run)))
+
+
+def _of_policies(
+    engine: Engine, settings: Settings, workspace: Workspace, as_of: date, model: ModelVersion, snapshot: Snapshot
+) -> tuple[DriftRun, Reference, Columns]:
+    """The policies' part of a run, what they were compared with, and the newest month's columns."""
+    with engine.connect() as connection:
         reference = prepared(connection, settings, model, snapshot)
         months = comparable_months(connection, as_of, settings.drift_min_rows)
         if reference.fixed is None:
@@ -87,8 +112,6 @@ def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
     features = drifts_of(reference, windows, verdict)
     with engine.connect() as connection:
         readings = read_alarms(connection, model, snapshot, months[-1], as_of, features)
-    workspace = Workspace(drift_workspace(settings))
-    kinds, skipped = _other_kinds(engine, settings, workspace, as_of, model, snapshot)
     run = DriftRun(
         as_of=as_of,
         version=model.version,
@@ -101,32 +124,24 @@ def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:
         report=workspace.path(Kind.POLICIES, as_of),
         windows=len(windows),
         readings=readings,
-        kinds=kinds,
-        skipped=skipped,
     )
-    _keep(workspace, Kind.POLICIES, as_of, run, reference, columns[-1])
-    with engine.begin() as connection:
-        _store(connection, run)
-        store_readings(connection, as_of, readings)
-        return replace(run, alarms=raise_alarms(connection, as_of, CAUSE, _findings(connection, run)))
+    return run, reference, columns[-1]
 
 
-def _other_kinds(
-    engine: Engine, settings: Settings, workspace: Workspace, as_of: date, model: ModelVersion, snapshot: Snapshot
+def _judged(
+    engine: Engine, workspace: Workspace, as_of: date, compared: Sequence[Compared]
 ) -> tuple[dict[Kind, KindDrift], dict[Kind, str]]:
-    """Quotes and scores of the day, their reports kept; what was skipped has none, whatever an earlier run had."""
-    compared, skipped = compare_kinds(engine, settings, as_of, model, snapshot)
-    kinds = {}
+    """Quotes and scores of the day, their reports kept; and why one of them has none."""
+    kinds: dict[Kind, KindDrift] = {}
+    unjudged: dict[Kind, str] = {}
     for found in compared:
         try:
             kinds[found.kind] = judge(engine, found, as_of, workspace.path(found.kind, as_of))
         except InvalidData as error:
-            skipped[found.kind] = str(error)
+            unjudged[found.kind] = str(error)
         else:
             _keep(workspace, found.kind, as_of, kinds[found.kind], found.reference, found.columns)
-    for kind in skipped:
-        workspace.forget(kind, as_of)
-    return kinds, skipped
+    return kinds, unjudged
 
 
 def _keep(

@@ -18,6 +18,7 @@ from motorisk.pipelines.alarms import Alarm, Finding, raise_alarms
 from motorisk.pipelines.served import ServedPolicies, read_served
 from motorisk.registry.versions import ModelVersion, ever_approved, load_plan
 from motorisk.scoring.pricing import Assessments, Dates, Floats, assess, predictive_spread, risk_classes
+from motorisk.warehouse.locks import exclusively
 from motorisk.warehouse.tables import performance
 
 CAUSE = "performance"
@@ -171,11 +172,12 @@ def report_performance(engine: Engine, as_of: date) -> PerformanceReport:
     Months whose outcomes are not known yet have an estimate and no more; those of which the version knew every outcome
     are left out. `NoChampion` where no version was ever approved.
     """
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         versions = ever_approved(connection)
         if not versions:
             raise NoChampion("no model was ever approved: there is no performance to measure")
         report = _measure(connection, as_of, versions)
+    with exclusively(engine, "alarms"), engine.begin() as connection:
         _store(connection, report.months)
         alarms = raise_alarms(connection, as_of, CAUSE, [_finding(found) for found in report.promises if found.since])
     return PerformanceReport(as_of, report.months, report.promises, alarms)
