@@ -386,7 +386,7 @@ def test_the_service_does_as_described_where_keys_are_required(
         [
             Path(sys.executable).parent / "schemathesis", "run", f"{service.url}/openapi.json", "--checks=all",
             "--exclude-checks=positive_data_acceptance", "--phases=examples,coverage,fuzzing", "--max-examples=15",
-            "--workers=2", "--seed=1", "--continue-on-failure", "--suppress-health-check=all", "--no-color",
+            "--workers=1", "--seed=1", "--continue-on-failure", "--suppress-health-check=all", "--no-color",
             "--header", f"Authorization: Bearer {key}",
         ],
         cwd=tmp_path,
