@@ -84,7 +84,6 @@ RUN install -d -o 10001 -g 10001 -m 0750 /var/lib/airflow /var/lib/airflow/logs 
 COPY --from=airflow-libraries /opt/motorisk /opt/motorisk
 COPY plugins /opt/airflow/plugins
 COPY --from=airflow-project /opt/project /opt/motorisk
-VOLUME ["/var/lib/motorisk", "/var/lib/airflow"]
 USER 10001:10001
 ARG GIT_COMMIT=unknown
 ARG VERSION=0
