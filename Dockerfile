@@ -1,4 +1,5 @@
-# Images of Motorisk. `make images` builds both with the git commit as label and the commit's time as the files' time:
+# Images of Motorisk. `make images` builds both with the git commit as label and the commit's time as the files' time, so
+# that the same commit makes the same files (of a few folders that the builder makes itself the times differ):
 #   airflow      Airflow's components, and every command of the platform: migrations, live monitor, drift reports
 #   webservice   the quote service, with nothing in it that quoting does not need
 #
@@ -61,6 +62,7 @@ ENV HOME=/var/lib/motorisk \
     USER=motorisk
 RUN echo "motorisk:x:10001:10001:Motorisk:/var/lib/motorisk:/usr/sbin/nologin" >>/etc/passwd \
     && echo "motorisk:x:10001:" >>/etc/group \
+    && touch --date=@315532800 /etc/passwd /etc/group \
     && install -d -o 10001 -g 10001 -m 0750 /var/lib/motorisk \
     && find / -xdev -perm /6000 -type f -exec chmod a-s {} +
 WORKDIR /var/lib/motorisk

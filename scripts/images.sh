@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build both images, labelled with the git commit and dated by it, so that the same commit makes the same image. Tags:
+# Build both images, labelled with the git commit and dated by it, so that the same commit makes the same files. Tags:
 # `local`, which docker-compose.yaml takes, the commit, and none, for `docker run`.
 set -eu
 cd "$(dirname "$0")/.."
