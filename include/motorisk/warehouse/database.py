@@ -5,6 +5,7 @@ from functools import lru_cache
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.pool import NullPool
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from motorisk.errors import DatabaseUnavailable, MotoriskError, SettingsError
@@ -51,7 +52,13 @@ def _reach(engine: Engine) -> None:
 
 
 def ensure_database(settings: Settings, database: str) -> URL:
-    """Create a database on the platform's server unless it is there; return its address."""
+    """Create a database on the platform's server unless it is there; return its address.
+
+    Only where it is not there does the login have to be one that reaches the database `postgres` and makes others.
+    """
+    address = server_url(settings, database)
+    if _is_there(address):
+        return address
     maintenance = create_engine(server_url(settings, "postgres"), isolation_level="AUTOCOMMIT")
     try:
         with maintenance.connect() as connection:
@@ -64,7 +71,16 @@ def ensure_database(settings: Settings, database: str) -> URL:
                         raise
     finally:
         maintenance.dispose()
-    return server_url(settings, database)
+    return address
+
+
+def _is_there(address: URL) -> bool:
+    engine = create_engine(address, poolclass=NullPool)
+    try:
+        with engine.connect():
+            return True
+    except OperationalError:  # the attempt to make it tells why
+        return False
 
 
 @lru_cache(maxsize=4)
