@@ -17,19 +17,19 @@ demo: $(VENV)/demo-installed  ## The whole platform on this machine, one night r
 
 test: $(VENV)/test-installed  ## All tests, against real Postgres, Airflow and gunicorn
 	@scripts/install-system-parts.sh
-	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not documentation" $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not documentation" $(PYTEST_ARGUMENTS)
 
 coverage: $(VENV)/test-installed  ## All tests again, and which branches of the library they never took (at least 90 % are)
 	@scripts/install-system-parts.sh
 	@rm -rf test-results/coverage && mkdir -p test-results/coverage
-	@$(BIN)/python -m coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not documentation" $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m coverage run -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not documentation" $(PYTEST_ARGUMENTS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --fail-under 90
 
 faults: $(VENV)/test-installed  ## The tests that break something or err, and a table: each fault and bad input, how many were survived
 	@scripts/install-system-parts.sh
 	@mkdir -p test-results && rm -f test-results/faults.xml
-	@$(BIN)/python -m pytest -m "fault or bad_input" --numprocesses $(TEST_WORKERS) --dist loadfile --quiet \
+	@$(BIN)/python -m pytest -m "fault or bad_input" --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --quiet \
 		--junitxml=test-results/faults.xml $(PYTEST_ARGUMENTS); $(BIN)/python scripts/fault_table.py test-results/faults.xml
 
 mutation: $(VENV)/test-installed  ## Which small changes of the code no test would notice (hours; MUTATION_ARGUMENTS="domain --sample 50")

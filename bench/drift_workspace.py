@@ -9,7 +9,6 @@ projects (which is when Evidently reads all files), then a project's runs and th
 
 import argparse
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from motorisk.monitoring.drift import evidently_report
 from motorisk.monitoring.measures import MEASURES, MEASURES_OF, Kind
 from motorisk.monitoring.reference import Reference
 from motorisk.monitoring.workspace import Night, Workspace, project_id
+from motorisk.ports import free_port
 
 LAST = date(2026, 10, 31)
 ROWS = 1500
@@ -115,9 +115,7 @@ def main() -> None:
         for kind, found in sizes.items():
             print(f"{kind.value}: {found[-1] / 1000:.0f} kB a night, {found[0] / 1000:.0f} kB without its drawings")
         print(f"{nights:,} nights of {len(sizes)} kinds: {sum(map(sum, sizes.values())) / 1e6:.0f} MB")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         own = {"MOTORISK_HOME": name, "MOTORISK_DRIFT_UI_PORT": str(port)}
         start = time.monotonic()
         command = [sys.executable, "-m", "motorisk", "drift-ui"]

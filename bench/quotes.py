@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from bench.client import BODY, Answers, load
 from motorisk.domain.policy import PolicyFeatures
+from motorisk.ports import free_port
 from motorisk.quoting.champion import ServedModel
 from motorisk.quoting.pricing import Pricer
 from motorisk.quoting.quote import explain
@@ -81,13 +81,6 @@ class Server:
         """A JSON document."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
             return json.load(answer)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

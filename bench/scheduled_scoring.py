@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import os
 import re
-import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +31,7 @@ from bench.scoring import AS_OF, Floor, fill, platform
 from motorisk.demo.airflow import OPERATOR, AirflowApi, LocalAirflow
 from motorisk.demo.processes import Supervisor
 from motorisk.pipelines.scoring.planning import plan_scoring
+from motorisk.ports import free_port
 from motorisk.settings import Settings
 from motorisk.warehouse.embedded import EmbeddedPostgres
 
@@ -183,9 +183,7 @@ class Airflow:
 @contextlib.contextmanager
 def scheduler(server: EmbeddedPostgres) -> Iterator[Airflow]:
     """An Airflow whose tables are on the same server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     supervisor = Supervisor(print)
     try:
         airflow = Airflow(Settings(home=server.data.parent, approval="auto", airflow_port=port), supervisor)

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,17 +20,13 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from motorisk.ports import free_port
+
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 SIZE = {"width": 1360, "height": 850}
 PORTS = ("AIRFLOW_PORT", "QUOTE_PORT", "DRIFT_UI_PORT", "PROMETHEUS_PORT")
 COLOURS = 128
 """Enough for pages that are mostly text and plots; a picture takes a third of the space."""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _keep(page: Page, name: str) -> None:
@@ -84,7 +79,7 @@ def main() -> None:
         sys.exit("chromium is not installed: scripts/install-system-parts.sh")
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="motorisk-pictures-") as home:
-        own = {"MOTORISK_HOME": home, **{f"MOTORISK_{name}": str(_free_port()) for name in PORTS}}
+        own = {"MOTORISK_HOME": home, **{f"MOTORISK_{name}": str(free_port()) for name in PORTS}}
         command = [Path(sys.executable).parent / "motorisk", "demo", "--json"]
         demo = subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.PIPE, text=True)
         try:

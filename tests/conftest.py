@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -33,6 +32,7 @@ from tests.ml_test_score import RanAll
 from motorisk.domain.gate import GateResult
 from motorisk.domain.policy import FEATURES
 from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
+from motorisk.ports import free_port
 from motorisk.registry import transitions
 from motorisk.registry.versions import register
 from motorisk.settings import PREFIX, Settings
@@ -41,6 +41,8 @@ from motorisk.warehouse.migrate import upgrade
 
 TEMPLATE = "motorisk_template"
 ALERTS = Path(__file__).parents[1] / "observability" / "alertmanager" / "alertmanager.yml"
+WHOLE_PLATFORMS = ("demo", "shipping")
+"""Folders of the tests that take minutes each."""
 POSTGRES = "TEST_POSTGRES"
 """Environment variable: address of a server that runs already, with `{database}` in the database's place.
 
@@ -69,7 +71,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Write what a test breaks into its report, where `scripts/fault_table.py` counts it."""
+    """Begin with whole platforms, so that none is waited for at the end; let reports say what a test breaks.
+
+    `scripts/fault_table.py` counts what is broken.
+    """
+    items.sort(key=lambda item: item.path.parent.name not in WHOLE_PLATFORMS)
     for item in items:
         for kind in ("fault", "bad_input"):
             item.user_properties.extend((kind, name) for marker in item.iter_markers(kind) for name in marker.args)
@@ -256,9 +262,7 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
     """Address of an Alertmanager with the project's configuration."""
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     assert program, "scripts/install-system-parts.sh installs it"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     command = [program, f"--config.file={ALERTS}", f"--storage.path={tmp_path}", "--cluster.listen-address="]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)

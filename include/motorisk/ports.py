@@ -15,3 +15,10 @@ def require_free_port(host: str, port: int, what: str, variable: str) -> None:
             raise PortTaken(
                 f"port {port} for {what} cannot be used ({error.strerror}): set {variable} to another port"
             ) from None
+
+
+def free_port() -> int:
+    """A port of this machine's loopback that nobody listens on now: for benchmarks and tests."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,7 +1,6 @@
 """A failed run is told to a real Alertmanager, and a good one ends the alert."""
 
 import os
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -9,14 +8,9 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
+from motorisk.ports import free_port
 from motorisk.settings import Settings
 from motorisk.settings import settings as process_settings
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _alerts(alertmanager: str) -> dict[str, Any]:
@@ -56,7 +50,7 @@ def test_failed_runs_of_a_dag_are_one_alert_until_one_succeeds(
 def test_an_alertmanager_that_is_away_fails_nothing(
     platform: Settings, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("MOTORISK_ALERTMANAGER_URL", f"http://127.0.0.1:{_free_port()}")
+    monkeypatch.setenv("MOTORISK_ALERTMANAGER_URL", f"http://127.0.0.1:{free_port()}")
     process_settings.cache_clear()
     assert str(run_dag("report_performance", as_of="2024-03-31").state) == "failed"
     assert "Alertmanager was not told of report_performance" in caplog.text

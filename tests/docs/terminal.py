@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx
 from tests.docs.pages import ROOT, Block
 
+from motorisk.ports import free_port
 from motorisk.settings import PREFIX
 
 BLOCK_SECONDS = 600
@@ -28,7 +28,7 @@ class Terminal:
         self._checkout = folder / "motorisk"
         self._state = folder / "state"
         self._background: list[subprocess.Popen[bytes]] = []
-        self._ports = {port: _free_port() for port in PORTS}
+        self._ports = {port: free_port() for port in PORTS}
         if after is None:
             _copy_checkout(self._checkout)
             self._state.write_text(f"cd {self._checkout}\n")
@@ -110,12 +110,6 @@ class Terminal:
                 process.wait(60)
         stop = f". {self._state}; motorisk db stop"
         subprocess.run(["bash", "-c", stop], env=self.environment, capture_output=True, timeout=120, check=False)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _copy_checkout(folder: Path) -> None:

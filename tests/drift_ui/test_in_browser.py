@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from motorisk.monitoring.drift import evidently_report
 from motorisk.monitoring.measures import Kind
 from motorisk.monitoring.reference import Reference
 from motorisk.monitoring.workspace import Night, Workspace, page, project_id, snapshot_id
+from motorisk.ports import free_port
 from motorisk.settings import PREFIX
 from motorisk.simulation.portfolio import draw_features
 
@@ -61,9 +61,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Nights, Path]:
 
 @pytest.fixture(scope="module")
 def url(nights: tuple[_Nights, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     environment |= {
         "MOTORISK_HOME": str(tmp_path_factory.mktemp("home")),

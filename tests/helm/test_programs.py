@@ -1,6 +1,5 @@
 """What the pods run is what there is: commands parse, settings are known, and the service does what its probes ask."""
 
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from sqlalchemy import Engine, make_url
 from typer.main import get_command
 
 from motorisk.cli import app
+from motorisk.ports import free_port
 from motorisk.registry import transitions
 from motorisk.registry.clients import add_key
 from motorisk.settings import PREFIX, Settings
@@ -69,12 +69,6 @@ def test_every_setting_is_known_and_good(
             Settings.from_environment()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _environment(container: Any, inherited: dict[str, str], **own: str) -> dict[str, str]:
     """A container's variables on this machine: secrets and the cluster's names are `own`."""
     plain = {name: value for name, value in container.environment.items() if isinstance(value, str)}
@@ -114,7 +108,7 @@ def test_the_quote_service_does_what_its_pod_says(
     client: httpx.Client,
     tmp_path: Path,
 ) -> None:
-    http, admin = _free_port(), _free_port()
+    http, admin = free_port(), free_port()
     ports = f"quotes.containerPort={http},quotes.adminPort={admin},quotes.workers=1,tests.apiKeySecret=test-key"
     manifests = render("values.yaml", "--set", ports)
     found = {container.spec["name"]: container for container in containers(manifests)}

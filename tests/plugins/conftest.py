@@ -1,7 +1,6 @@
 """A real API server of Airflow with this checkout's plugins, on a warehouse with two versions."""
 
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from motorisk.demo.airflow import LocalAirflow
 from motorisk.demo.processes import last_words
+from motorisk.ports import free_port
 from motorisk.registry import transitions
 from motorisk.settings import Settings
 
@@ -65,7 +65,7 @@ def platform(postgres: str, offer: Callable[..., int], tmp_path_factory: pytest.
         transitions.approve(connection, champion, by="uma", comment="fine")
     offered = offer(warehouse, 2.0, json.loads(FACTS.read_text())["evaluation"], NASTY)
     settings = Settings(
-        home=tmp_path_factory.mktemp("platform"), database_url=SecretStr(address), airflow_port=_free_port()
+        home=tmp_path_factory.mktemp("platform"), database_url=SecretStr(address), airflow_port=free_port()
     )
     airflow = LocalAirflow(settings)
     environment = {**airflow.environment(), "MOTORISK_DATABASE_URL": address, "MOTORISK_APPROVAL": "human"}
@@ -82,12 +82,6 @@ def platform(postgres: str, offer: Callable[..., int], tmp_path_factory: pytest.
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

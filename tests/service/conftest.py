@@ -1,7 +1,6 @@
 """A real gunicorn on a free port, with two workers, on a real Postgres with an approved model."""
 
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
+from motorisk.ports import free_port
 from motorisk.registry import transitions, versions
 from motorisk.registry.clients import add_key
 from motorisk.settings import PREFIX, Settings
@@ -80,12 +80,6 @@ class Service:
 
 
 StartService = Callable[..., Service]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def gunicorn(environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:

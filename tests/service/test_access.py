@@ -1,7 +1,6 @@
 """Who may ask: API keys, whose quotes they are, how fast, and from where."""
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, select, text
 
 from motorisk.domain.api_key import key_digest, key_id_of, new_key
+from motorisk.ports import free_port
 from motorisk.registry.clients import all_keys, revoke
 from motorisk.warehouse.tables import quote
 
@@ -318,12 +318,6 @@ def test_metrics_are_for_this_machine_or_for_a_key(
     client = start_app(quote_access="keys")
     assert client.get("/metrics/", environ_overrides=environ).status_code == status
     assert client.get("/healthz", environ_overrides=environ).status_code == 200
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_with_an_admin_port_metrics_and_health_are_there_alone(

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from motorisk.domain.calendar import add_months, first_of_month
 from motorisk.modelling.configuration import load_configuration
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.pipelines.train import train
+from motorisk.ports import free_port
 from motorisk.registry import transitions
 from motorisk.registry.versions import ModelVersion, all_versions, get
 from motorisk.settings import Settings
@@ -148,9 +148,7 @@ def checkout(tmp_path: Path) -> Checkout:
 @pytest.fixture
 def airflow(settings: Settings, postgres: str, checkout: Checkout, tmp_path: Path) -> Iterator[Airflow]:
     """Airflow's api-server, scheduler and dag-processor, starting while the test prepares its world."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     local = LocalAirflow(settings.model_copy(update={"airflow_port": port, "approval": "human"}))
     maintenance = create_engine(postgres.format(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with maintenance.connect() as connection:
