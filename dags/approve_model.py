@@ -26,9 +26,8 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.assets import CHAMPION, VALIDATED
-from motorisk_airflow.defaults import DEFAULT_ARGS, START
+from motorisk_airflow.defaults import COMMON
 
 APPROVE, REJECT = "Approve", "Reject"
 
@@ -36,15 +35,11 @@ with DAG(
     dag_id="approve_model",
     doc_md=__doc__,
     schedule=[VALIDATED],
-    start_date=START,
-    catchup=False,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=ON_FAILURE,
-    on_success_callback=ON_SUCCESS,
     params={
         "version": Param(None, type=["null", "integer"], title="Version", description="Empty: the newest offered.")
     },
     tags=["motorisk", "model"],
+    **COMMON,
 ):
 
     @task

@@ -34,24 +34,19 @@ Drift of quotes and scores asks for nothing: it is told here, on the dashboards,
 import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, get_current_context, task
 
-from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.assets import SCORES
 from motorisk_airflow.dates import dates_of_events
-from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
+from motorisk_airflow.defaults import COMMON, as_of_param
 from motorisk_airflow.retraining import ask_for_training
 
 with DAG(
     dag_id="report_drift",
     doc_md=__doc__,
     schedule=[SCORES],
-    start_date=START,
-    catchup=False,
     max_active_runs=1,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=ON_FAILURE,
-    on_success_callback=ON_SUCCESS,
     params={"as_of": as_of_param()},
     tags=["motorisk", "drift"],
+    **COMMON,
 ):
 
     @task

@@ -23,23 +23,18 @@ asks for nothing again.
 import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, CronDataIntervalTimetable, get_current_context, task
 
-from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.dates import as_of
-from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
+from motorisk_airflow.defaults import COMMON, as_of_param
 from motorisk_airflow.retraining import ask_for_training
 
 with DAG(
     dag_id="report_performance",
     doc_md=__doc__,
     schedule=CronDataIntervalTimetable("0 3 * * *", timezone="UTC"),
-    start_date=START,
-    catchup=False,
     max_active_runs=1,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=ON_FAILURE,
-    on_success_callback=ON_SUCCESS,
     params={"as_of": as_of_param()},
     tags=["motorisk", "performance"],
+    **COMMON,
 ):
 
     @task

@@ -22,26 +22,21 @@ are left alone. To have a date's scores again, score the date again.
 import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task
 
-from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.dates import as_of
-from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
+from motorisk_airflow.defaults import COMMON, as_of_param
 
 with DAG(
     dag_id="retain_scores",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 5 * * 0", timezone="UTC"),
-    start_date=START,
-    catchup=False,
     max_active_runs=1,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=ON_FAILURE,
-    on_success_callback=ON_SUCCESS,
     params={
         "as_of": as_of_param(),
         "keep_months": Param(None, type=["null", "integer"], minimum=0, title="Months to keep"),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Only say what would be done."),
     },
     tags=["motorisk", "score"],
+    **COMMON,
 ):
 
     @task

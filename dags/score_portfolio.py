@@ -27,26 +27,21 @@ from typing import Any
 import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, get_current_context, task
 
-from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.assets import CHAMPION, SCORES
 from motorisk_airflow.dates import as_of
-from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
+from motorisk_airflow.defaults import COMMON, as_of_param
 
 with DAG(
     dag_id="score_portfolio",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(timetable=CronDataIntervalTimetable("0 2 * * *", timezone="UTC"), assets=[CHAMPION]),
-    start_date=START,
-    catchup=False,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=ON_FAILURE,
-    on_success_callback=ON_SUCCESS,
     params={
         "as_of": as_of_param(),
         "with_champion": Param(False, type="boolean", title="Today's champion", description="Also for a past date."),
         "partitions": Param(None, type=["null", "integer"], minimum=1, maximum=1000, title="Partitions"),
     },
     tags=["motorisk", "score"],
+    **COMMON,
 ):
 
     @task

@@ -21,21 +21,16 @@ by itself.
 import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
 
-from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
-from motorisk_airflow.defaults import DEFAULT_ARGS, START
+from motorisk_airflow.defaults import COMMON
 
 with DAG(
     dag_id="shadow_quotes",
     doc_md=__doc__,
     schedule=CronDataIntervalTimetable("*/10 * * * *", timezone="UTC"),
-    start_date=START,
-    catchup=False,
     max_active_runs=1,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=ON_FAILURE,
-    on_success_callback=ON_SUCCESS,
     params={"version": Param(None, type=["null", "integer"], title="Version", description="Empty: every shadow.")},
     tags=["motorisk", "quote", "model"],
+    **COMMON,
 ):
 
     @task

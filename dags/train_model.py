@@ -30,10 +30,9 @@ import motorisk_dags  # noqa: F401 - refuses a library that it was not written f
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.assets import CHAMPION, RETRAINING, VALIDATED
 from motorisk_airflow.dates import newest_date
-from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
+from motorisk_airflow.defaults import COMMON, as_of_param
 from motorisk_airflow.training import training_configuration
 
 DAGS = Path(__file__).parent
@@ -42,14 +41,10 @@ with DAG(
     dag_id="train_model",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(timetable=CronDataIntervalTimetable("0 1 1 * *", timezone="UTC"), assets=[RETRAINING]),
-    start_date=START,
-    catchup=False,
     max_active_runs=1,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=ON_FAILURE,
-    on_success_callback=ON_SUCCESS,
     params={"as_of": as_of_param()},
     tags=["motorisk", "model"],
+    **COMMON,
 ):
 
     @task

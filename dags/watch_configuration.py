@@ -27,10 +27,9 @@ from typing import Any
 import motorisk_dags  # noqa: F401 - refuses a library that it was not written for
 from airflow.sdk import DAG, CronTriggerTimetable, get_current_context, task
 
-from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 from motorisk_airflow.assets import RETRAINING
 from motorisk_airflow.dates import as_of
-from motorisk_airflow.defaults import DEFAULT_ARGS, START, as_of_param
+from motorisk_airflow.defaults import COMMON, as_of_param
 
 DAGS = Path(__file__).parent
 
@@ -38,14 +37,10 @@ with DAG(
     dag_id="watch_configuration",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("*/5 * * * *", timezone="UTC"),
-    start_date=START,
-    catchup=False,
     max_active_runs=1,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=ON_FAILURE,
-    on_success_callback=ON_SUCCESS,
     params={"as_of": as_of_param()},
     tags=["motorisk", "model"],
+    **COMMON,
 ):
 
     @task

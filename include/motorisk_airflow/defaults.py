@@ -1,8 +1,11 @@
 """What every DAG has in common."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule
+
+from motorisk_airflow.alerts import ON_FAILURE, ON_SUCCESS
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 """From when on backfills make sense: before the first policy."""
@@ -27,13 +30,20 @@ RETRY_POLICY = ExceptionRetryPolicy(
     ]
 )
 
-DEFAULT_ARGS = {
-    "owner": "motorisk",
-    "retries": 3,
-    "retry_delay": timedelta(seconds=20),
-    "retry_policy": RETRY_POLICY,
-    "execution_timeout": timedelta(hours=1),
+COMMON: dict[str, Any] = {
+    "start_date": START,
+    "catchup": False,
+    "default_args": {
+        "owner": "motorisk",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=20),
+        "retry_policy": RETRY_POLICY,
+        "execution_timeout": timedelta(hours=1),
+    },
+    "on_failure_callback": ON_FAILURE,
+    "on_success_callback": ON_SUCCESS,
 }
+"""Arguments of every DAG. What a night missed is computed when somebody asks for it (`docs/how-to/backfill.md`)."""
 
 
 def as_of_param() -> Param:
