@@ -109,7 +109,7 @@ class Demo:
         with self._step("Airflow's tables"):
             environment = self.airflow.environment()
             self.airflow.migrate(environment)
-        self._start_quote_service()
+        self._start_our_services()
         if self.prometheus.is_installed:
             self._supervisor.start(self.prometheus.component())
         with self._step("Airflow: api-server, scheduler, dag-processor, triggerer"):
@@ -123,10 +123,11 @@ class Demo:
             self._wait(self._quotes_live, "the quote service did not start", START_SECONDS)
         return engine
 
-    def _start_quote_service(self) -> None:
-        """The quote service, and the monitor that measures drift of what it is asked."""
+    def _start_our_services(self) -> None:
+        """The quote service, the monitor that measures drift of what it is asked, and the pages of drift reports."""
         self._start("quote service", "serve", "quotes.log")
         self._start("drift monitor", "monitor", "monitor.log")
+        self._start("drift reports", "drift-ui", "drift-ui.log")
 
     def _start(self, name: str, command: str, log: str) -> None:
         """Start a command of ours that runs until it is stopped."""
@@ -174,7 +175,6 @@ class Demo:
             logs=f"under {self.airflow.logs / 'tasks'}",
         ).run()
         with self._step("Drift reports"):
-            self._start("drift reports", "drift-ui", "drift-ui.log")
             self._wait(self._drift_reports_live, "the page of the drift reports did not start", START_SECONDS)
         with self._step("First quote"):
             self._wait(self._quotes_ready, "the quote service did not pick up the champion", 30)
