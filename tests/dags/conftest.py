@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from motorisk.settings import Settings
@@ -20,6 +20,8 @@ from motorisk.settings import settings as process_settings
 
 PROJECT = Path(__file__).parents[2]
 DAGS = PROJECT / "dags"
+PASSWORD = "Schleiereule-1618"
+"""Of the database; the server asks for none, but whoever shows the address shows it."""
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +64,9 @@ def dag_bag(airflow: Path) -> Any:
 def platform(airflow: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """The test's own warehouse as the one that tasks of this process work on."""
     assert settings.database_url is not None
+    address = make_url(settings.database_url.get_secret_value()).set(password=PASSWORD)
     monkeypatch.setenv("MOTORISK_HOME", str(settings.home))
-    monkeypatch.setenv("MOTORISK_DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("MOTORISK_DATABASE_URL", address.render_as_string(hide_password=False))
     monkeypatch.setenv("MOTORISK_DRIFT_MIN_ROWS", str(settings.drift_min_rows))
     monkeypatch.setenv("MOTORISK_APPROVAL", settings.approval)
     monkeypatch.setenv("MOTORISK_TRAINING_CONFIG", str(settings.training_config))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select, text
+from tests.dags.conftest import PASSWORD
 
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.registry.versions import all_versions, find_champion
@@ -42,7 +43,9 @@ def _asset_events(name: str) -> list[dict[str, Any]]:
         return [dict(event.extra) for event in events]
 
 
-def test_a_night_trains_approves_scores_and_reports_drift(run_dag: RunDag, world: Engine) -> None:
+def test_a_night_trains_approves_scores_and_reports_drift(
+    run_dag: RunDag, world: Engine, airflow: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     trained = run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
     assert _states(trained) == dict.fromkeys(
         ["snapshot", "competitors", "backtest", "fit", "validate", "approve"], "success"
@@ -70,6 +73,26 @@ def test_a_night_trains_approves_scores_and_reports_drift(run_dag: RunDag, world
         assert policies.rows == 600
         assert (scores.kind, scores.rows, scores.version) == ("scores", 1800, champion.version)
         assert connection.scalar(select(func.count()).select_from(drift_metric)) == 6 + 5
+
+    # And no password is shown in it.
+    said = capfd.readouterr()
+    logs = [path.read_text(errors="replace") for path in (airflow / "logs").rglob("*.log")]
+    assert "train_model" in said.out + said.err + "".join(logs)
+    assert PASSWORD not in said.out + said.err + "".join(logs) + _kept_of_tasks()
+
+
+def _kept_of_tasks() -> str:
+    """What Airflow's tables hold of tasks."""
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = [
+            row
+            for table in ("xcom", "rendered_task_instance_fields", "task_instance", "dag_run", "log")
+            for row in session.scalars(text(f"SELECT to_jsonb(t)::text FROM {table} t"))
+        ]
+    assert len(found) > 10
+    return "".join(found)
 
 
 def test_training_the_same_date_again_changes_nothing(run_dag: RunDag, world: Engine) -> None:

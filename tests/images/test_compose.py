@@ -132,6 +132,29 @@ def test_images_are_built_from_pinned_bases_and_locked_requirements() -> None:
     assert "--require-hashes" in (PROJECT / "docker/install.sh").read_text()
 
 
+def test_no_secret_can_get_into_an_image() -> None:
+    """What a build may read is named file by file and folder by folder; nothing secret is in it, or told to a build."""
+    rules = [line for line in (PROJECT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    allowed = [rule.removeprefix("!") for rule in rules if rule.startswith("!")]
+    assert rules[0] == "*"
+    files = [
+        found
+        for rule in allowed
+        for match in PROJECT.glob(rule)
+        for found in (match.rglob("*") if match.is_dir() else [match])
+        if found.is_file() and "__pycache__" not in found.parts
+    ]
+    assert len(files) > 100
+    assert [file for file in files if re.search(r"^\.env|passwords|secrets?\.json|\.(pem|key)$", file.name)] == []
+    secret = re.compile(
+        rb"mtr_[A-Za-z0-9_-]{43}|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@{$]+:(?!password@)[^/\s:@{$]{8,}@"
+    )
+    assert [file for file in files if secret.search(file.read_bytes())] == []
+    told = re.findall(r"^(?:ARG|ENV) +(\w+)|^ +(\w+)=", DOCKERFILE, re.M)
+    assert len(told) > 10
+    assert [name for pair in told for name in pair if re.search("PASSWORD|SECRET|TOKEN|_KEY$|CONN$", name)] == []
+
+
 def test_env_is_written_once_completed_later_and_never_changed(tmp_path: Path) -> None:
     file = tmp_path / ".env"
 
