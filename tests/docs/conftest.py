@@ -1,5 +1,7 @@
-"""Every page's commands, run once a session; pages that come after another go on where that one ends."""
+"""The site; and every page's commands, run once a session: pages that come after another go on where that one ends."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,3 +37,24 @@ def follow(tmp_path_factory: pytest.TempPathFactory) -> Follow:
         return terminal
 
     return run
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site's folder, built without a warning."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-d",
+        f"{folder}/doctrees",
+        "docs",
+        f"{folder}/html",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "html"

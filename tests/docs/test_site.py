@@ -1,8 +1,6 @@
 """The site is built without a warning, loads nothing from elsewhere, and its reference has everything."""
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,26 +21,6 @@ LOADING = {
     "object": "data",
     "use": "href",
 }
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "--keep-going",
-        "-d",
-        f"{folder}/doctrees",
-        "docs",
-        f"{folder}/html",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "html"
 
 
 class _Loads(HTMLParser):

@@ -2,62 +2,25 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine, func, select
+from tests.browsing import OpenPage, keep, watched_windows
 
 from motorisk.warehouse.tables import quote
 
-ARTIFACTS = Path(__file__).parents[1] / "artifacts" / "quote-page"
-PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
-
-OpenPage = Callable[..., Page]
+ARTIFACTS = "quote-page"
+PHONE = {"width": 360, "height": 740}
 
 
 @pytest.fixture
 def open_page(service: Any, browser: Browser) -> Iterator[OpenPage]:
-    """Opens the page in a window of its own; fails where a script failed, the policy was broken or others were asked.
-
-    Refused forms and prices are no failures: Chromium reports their status as an error too.
-    """
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
-            complaints.append(message.text)
-
-    def only_here(route: Route) -> None:
-        if not route.request.url.startswith(service.url):
-            complaints.append(f"asked for {route.request.url}")
-        route.continue_()
-
-    def open_window(**options: Any) -> Page:
-        context = browser.new_context(base_url=service.url, **{"locale": "en-GB", "viewport": DESK, **options})
-        context.set_default_timeout(20_000)
-        contexts.append(context)
-        context.route("**/*", only_here)
-        page = context.new_page()
-        page.on("console", note)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto("/")
-        return page
-
-    yield open_window
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def keep(page: Page, name: str) -> None:
-    """Keep a screenshot of the whole page."""
-    ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
+    with watched_windows(browser, service.url) as opened:
+        yield opened
 
 
 def submit(page: Page) -> None:
@@ -89,7 +52,7 @@ def violations(page: Page) -> list[str]:
 
 def test_filling_in_and_sending_makes_a_quote(open_page: OpenPage, database: Engine) -> None:
     page = open_page()
-    keep(page, "empty")
+    keep(page, ARTIFACTS, "empty")
     page.get_by_label("Age").fill("23")
     page.get_by_label("Engine power").fill("150,5")
     page.get_by_label("Driver safety training").check()
@@ -103,7 +66,7 @@ def test_filling_in_and_sending_makes_a_quote(open_page: OpenPage, database: Eng
     assert float(row.gross) == price
     assert page.locator(".reasons li").count() == 6
     expect(page.get_by_label("Age").first).to_have_value("23")
-    keep(page, "quote")
+    keep(page, ARTIFACTS, "quote")
 
 
 def test_reasons_are_bars_as_long_as_they_weigh(open_page: OpenPage) -> None:
@@ -144,7 +107,7 @@ def test_sliders_change_the_premium_and_store_nothing(open_page: OpenPage, datab
     flag = page.locator("[data-feature=emergency_braking]")
     flag.get_by_role("checkbox").uncheck()
     expect(flag.locator(".difference")).to_contain_text("+€")
-    keep(page, "what-if")
+    keep(page, ARTIFACTS, "what-if")
     page.get_by_role("button", name="Back to the quote").click()
     expect(row.locator(".premium")).to_have_text("as quoted")
     expect(row.locator(".value")).to_have_text("90 kW")
@@ -230,28 +193,28 @@ def test_it_fits_a_phone_and_everybody_can_read_it(open_page: OpenPage, scheme: 
     name = f"phone-{language}-{scheme}"
     assert not is_wide(page)
     assert violations(page) == []
-    keep(page, f"{name}-empty")
+    keep(page, ARTIFACTS, f"{name}-empty")
     page.locator("#age").fill("7")
     page.locator("#power").fill("viel")
     submit(page)
     expect(page.locator(".problem")).to_have_count(2)
     assert not is_wide(page)
     assert violations(page) == []
-    keep(page, f"{name}-wrong")
+    keep(page, ARTIFACTS, f"{name}-wrong")
     page.locator("#age").fill("99")
     page.locator("#power").fill("120")
     submit(page)
     expect(page.locator(".note")).to_have_count(1)  # the rules answered
     assert not is_wide(page)
     assert violations(page) == []
-    keep(page, f"{name}-rules")
+    keep(page, ARTIFACTS, f"{name}-rules")
     page.locator("#age").fill("41.5")
     submit(page)
     page.locator("#change-miles").fill("20")
     expect(page.locator("[data-feature=miles] .difference")).to_contain_text("€")
     assert not is_wide(page)
     assert violations(page) == []
-    keep(page, name)
+    keep(page, ARTIFACTS, name)
     red, green, blue = re.findall(r"\d+", page.locator("body").evaluate("at => getComputedStyle(at).backgroundColor"))
     assert (int(red) + int(green) + int(blue) > 600) == (scheme == "light")
 
@@ -266,7 +229,7 @@ def test_a_desk_shows_form_and_quote_side_by_side(open_page: OpenPage, scheme: s
     assert form["x"] + form["width"] < answer["x"]
     assert abs(form["y"] - answer["y"]) < 5
     assert violations(page) == []
-    keep(page, f"desk-{scheme}")
+    keep(page, ARTIFACTS, f"desk-{scheme}")
 
 
 def test_german_readers_read_german(open_page: OpenPage) -> None:
@@ -292,7 +255,7 @@ def test_it_works_without_javascript(open_page: OpenPage, database: Engine) -> N
     submit(page)
     expect(page.locator(".price strong")).to_contain_text("€")
     expect(page.locator("#what-if")).to_be_hidden()
-    keep(page, "without-javascript")
+    keep(page, ARTIFACTS, "without-javascript")
     page.reload()  # sends the form again
     expect(page.locator(".price strong")).to_contain_text("€")
     assert quotes_of_the_page(database) == before + 1
@@ -325,7 +288,7 @@ def test_what_is_wrong_stands_beside_its_field(open_page: OpenPage, database: En
     expect(page.locator("#emergency_braking")).not_to_be_checked()
     links = page.get_by_role("alert").get_by_role("link")
     assert [link.get_attribute("href") for link in links.all()] == ["#age", "#miles", "#power", "#braking_distance"]
-    keep(page, "wrong")
+    keep(page, ARTIFACTS, "wrong")
     page.get_by_role("link", name=re.compile("Engine power")).click()
     expect(page.locator("#power")).to_be_focused()
     assert quotes_of_the_page(database) == before
