@@ -6,10 +6,9 @@ from datetime import date
 import pytest
 from sqlalchemy import Engine, select, text, update
 from sqlalchemy.exc import IntegrityError
+from tests.integration.plans import make_plan
 
 from motorisk.domain.gate import GateResult
-from motorisk.domain.policy import FEATURES
-from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
 from motorisk.domain.risk import RiskClass
 from motorisk.errors import GateFailed, NoChampion, NoTariff, PlanRefused, TransitionRefused, UnknownVersion
 from motorisk.registry import transitions
@@ -20,23 +19,6 @@ from motorisk.warehouse.tables import model_version
 
 PASSED = GateResult(name="accuracy", value=0.9, rule=">=", threshold=0.85, passed=True)
 MISSED = GateResult(name="accuracy", value=0.7, rule=">=", threshold=0.85, passed=False)
-
-
-def make_plan(intercept: float = 2.0, as_of: date = date(2024, 1, 31)) -> RatingPlan:
-    line = PiecewiseCubic(breakpoints=(0.0,), coefficients=((0.0, 0.01, 0.0, 0.0), (0.0, 0.01, 0.0, 0.0)))
-    return RatingPlan(
-        candidate="gam",
-        as_of=as_of,
-        snapshot_digest="a" * 64,
-        intercept=intercept,
-        spread=0.4,
-        class_bounds=(1.0, 3.0),
-        terms={
-            name: FlagTerm(level=(0.0, -1.0), average=-0.3) if feature.is_flag else NumberTerm(level=line, average=0.4)
-            for name, feature in FEATURES.items()
-        },
-        support={name: Support(0.0, 200.0) for name in FEATURES},
-    )
 
 
 def add(

@@ -15,10 +15,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection, Engine, select
+from tests.integration.plans import make_plan
 
 from motorisk.domain.gate import GateResult
-from motorisk.domain.policy import FEATURES
-from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support, plan_digest
+from motorisk.domain.rating_plan import plan_digest
 from motorisk.errors import TransitionRefused
 from motorisk.registry import shadows, transitions
 from motorisk.registry.events import ModelEvent, history
@@ -30,23 +30,6 @@ INTERCEPTS = (1.0, 1.5, 2.0)
 AS_OF = (date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31))
 people = st.sampled_from(PEOPLE)
 comments = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
-
-
-def make_plan(intercept: float, as_of: date) -> RatingPlan:
-    line = PiecewiseCubic(breakpoints=(0.0,), coefficients=((0.0, 0.01, 0.0, 0.0), (0.0, 0.01, 0.0, 0.0)))
-    return RatingPlan(
-        candidate="gam",
-        as_of=as_of,
-        snapshot_digest="a" * 64,
-        intercept=intercept,
-        spread=0.4,
-        class_bounds=(1.0, 3.0),
-        terms={
-            name: FlagTerm(level=(0.0, -1.0), average=-0.3) if feature.is_flag else NumberTerm(level=line, average=0.4)
-            for name, feature in FEATURES.items()
-        },
-        support={name: Support(0.0, 200.0) for name in FEATURES},
-    )
 
 
 @dataclass
