@@ -53,7 +53,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_if_nothing_had_been(
     plan = plan_scoring(offered, DAY, partitions=60)
     command = [sys.executable, "-m", "motorisk", "score", "--as-of", DAY.isoformat(), "--workers", str(workers)]
     done = 0
-    for _ in range(3):
+    for _ in range(workers):
         run = subprocess.Popen(command, env=server_environment, start_new_session=True, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while _done(offered, plan.run_id) < done + 3:

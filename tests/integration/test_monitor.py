@@ -29,7 +29,7 @@ from motorisk.warehouse.tables import drift_inbox, drift_threshold, drift_window
 END_OF_MONTH_0 = date(2023, 1, 31)
 CONFIGURATION = TrainingConfiguration(candidates=("rules", "gam"), search_trials=0)
 NOW = datetime.now(UTC)
-KILLS = 6
+KILLS = 4
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, select, text, update
@@ -12,7 +13,7 @@ from sqlalchemy import Engine, func, select, text, update
 from motorisk.domain.policy import PolicyFeatures
 from motorisk.domain.risk import ClassProbabilities
 from motorisk.errors import NoChampion, NotEnoughData, ScoringIncomplete
-from motorisk.modelling.configuration import GateThresholds, TrainingConfiguration
+from motorisk.modelling.configuration import GateThresholds, TrainingConfiguration, load_configuration
 from motorisk.modelling.snapshot import extract_snapshot
 from motorisk.pipelines.performance import report_performance
 from motorisk.pipelines.score import score_portfolio
@@ -271,3 +272,13 @@ def test_a_rollback_is_what_scoring_uses_next(championed: Engine, settings: Sett
     with championed.begin() as connection:
         first = transitions.rollback(connection, by="uma")
     assert score_portfolio(championed, date(2024, 3, 1)).version == first.version
+
+
+def test_what_ships_trains_a_version_that_passes_its_gates(warehouse: Engine, settings: Settings) -> None:
+    """Every candidate, yardsticks too, and the search of their settings; other tests leave most of that out."""
+    simulate_portfolio(warehouse, Simulation(start=START, months=24, policies_a_month=400))
+    shipped = load_configuration(Path(__file__).parents[2] / "dags" / "config" / "training.yaml")
+    trained = train(warehouse, settings, date(2024, 12, 31), shipped)
+    assert not trained.version.failed_gates
+    assert trained.approved
+    assert {"classifier", "boosting", "neural_net"} <= {row["candidate"] for row in trained.version.backtest}

@@ -1,9 +1,9 @@
 """Readings of drift alarms on a simulated world in a real Postgres."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def _as_stored(run: DriftRun) -> dict[str, object]:
 
 
 def test_each_alarm_is_read_kept_and_told(
-    left_alone: Engine, settings: Settings, server_environment: dict[str, str]
+    left_alone: Engine, settings: Settings, server_environment: dict[str, str], command: Callable[..., Any]
 ) -> None:
     assert report_drift(left_alone, settings, date(2023, 2, 28)).readings == {}
     run = report_drift(left_alone, settings, NIGHT)
@@ -74,15 +74,12 @@ def test_each_alarm_is_read_kept_and_told(
     assert report_drift(left_alone, settings, NIGHT).readings == run.readings
     assert _stored(left_alone) == _as_stored(run), "replaced, never doubled"
 
-    command = [sys.executable, "-m", "motorisk", "drift", "--as-of", NIGHT.isoformat()]
     environment = {**server_environment, "MOTORISK_DRIFT_MIN_ROWS": str(settings.drift_min_rows)}
-    said = json.loads(
-        subprocess.run([*command, "--json"], env=environment, capture_output=True, check=True, timeout=120).stdout
-    )
+    said = json.loads(command(environment, "drift", "--as-of", NIGHT.isoformat(), "--json").stdout)
     assert said["readings"]["miles"]["says"] == run.readings["miles"].says
     assert said["readings"]["miles"]["premium_a_year"].keys() == {"value", "low", "high"}
     assert "readings" not in said["features"]["miles"]
-    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120).stdout
+    shown = command(environment, "drift", "--as-of", NIGHT.isoformat()).stdout
     assert run.readings["miles"].says in " ".join(shown.split())
 
 

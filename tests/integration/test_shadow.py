@@ -1,8 +1,6 @@
 """Shadows: quotes of the ledger, priced again by a challenger and compared."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -415,38 +413,29 @@ def test_a_shadow_without_quotes_has_an_empty_report(warehouse: Engine, versions
     assert to_line(found) in to_markdown(found)
 
 
-def motorisk(environment: dict[str, str], *arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "motorisk", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-
-def test_the_commands(
-    warehouse: Engine, versions: tuple[int, int], write: Write, server_environment: dict[str, str]
-) -> None:
+def test_the_commands(warehouse: Engine, versions: tuple[int, int], write: Write, motorisk: Callable[..., Any]) -> None:
     challenger = versions[1]
     write(at(50))
-    started = motorisk(
-        server_environment, "shadow", "start", challenger, "--by", "tess", "--since", "2026-03-14", "--json"
-    )
+    started = motorisk("shadow", "start", str(challenger), "--by", "tess", "--since", "2026-03-14", "--json")
     assert started.returncode == 0, started.stderr
     assert json.loads(started.stdout)["running"] is True
-    done = motorisk(server_environment, "shadow", "run", "--once", "--json")
+    done = motorisk("shadow", "run", "--once", "--json")
     assert json.loads(done.stdout)["quotes"] == 50
-    listed = json.loads(motorisk(server_environment, "shadow", "list", "--json").stdout)
+    listed = json.loads(motorisk("shadow", "list", "--json").stdout)
     assert [(one["version"], one["started_by"], one["running"]) for one in listed] == [(challenger, "tess", True)]
-    compared = json.loads(motorisk(server_environment, "shadow", "report", challenger, "--json").stdout)
+    compared = json.loads(motorisk("shadow", "report", str(challenger), "--json").stdout)
     assert (compared["quotes"], compared["unpriced"], len(compared["examples"])) == (50, 0, 5)
-    told = motorisk(server_environment, "shadow", "report", challenger, "--from", "2026-03-14", "--to", "2026-03-14")
+    told = motorisk("shadow", "report", str(challenger), "--from", "2026-03-14", "--to", "2026-03-14")
     assert "50 compared" in " ".join(told.stdout.split())
-    card = motorisk(server_environment, "models", "show", challenger)
+    card = motorisk("models", "show", str(challenger))
     assert "50 compared" in " ".join(card.stdout.split())
     assert "shadow started" in card.stdout
-    assert json.loads(motorisk(server_environment, "models", "show", versions[0], "--json").stdout)["shadow"] is None
+    assert json.loads(motorisk("models", "show", str(versions[0]), "--json").stdout)["shadow"] is None
     tamper(warehouse, challenger)
-    refused = motorisk(server_environment, "shadow", "run", "--once")
+    refused = motorisk("shadow", "run", "--once")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
     assert f"version {challenger} cannot be shadowed" in refused.stderr
-    stopped = motorisk(server_environment, "shadow", "stop", challenger, "--by", "uma", "--json")
+    stopped = motorisk("shadow", "stop", str(challenger), "--by", "uma", "--json")
     assert json.loads(stopped.stdout)["running"] is False
     with warehouse.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(quote)) == 51

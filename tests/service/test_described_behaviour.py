@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "350")
-FEWEST_CASES = 2000
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "150")
+FEWEST_CASES = 1000
 
 # A date before the first tariff and a key that came with another body fit the description, and are refused for
 # what the database holds.
