@@ -262,3 +262,53 @@ def test_a_version_keeps_its_evaluation(warehouse: Engine) -> None:
         )
     with warehouse.connect() as connection:
         assert get(connection, registered.version).evaluation == registered.evaluation == facts
+
+
+def test_the_audit_trail_keeps_comments_and_what_followed(warehouse: Engine) -> None:
+    first, second, third = (validated(warehouse, intercept) for intercept in (1.0, 1.5, 2.0))
+    approve(warehouse, first)
+    approve(warehouse, second)
+    with warehouse.begin() as connection:
+        transitions.rollback(connection, by="uma", comment="too dear")
+        transitions.reject(connection, third, by="uma", comment="no better")
+        told = {
+            (event.version, event.event): (event.comment, event.details)
+            for version in (first, second, third)
+            for event in history(connection, version)
+        }
+    assert told[first, "retired"] == (None, {"successor": second})
+    assert told[second, "rolled back"] == ("too dear", {"successor": first})
+    assert told[first, "reinstated"] == ("too dear", {"after": second})
+    assert told[third, "rejected"][0] == "no better"
+
+
+def test_what_cannot_be_rejected_says_no_more_than_it_knows(warehouse: Engine) -> None:
+    first, second = (validated(warehouse, intercept) for intercept in (1.0, 1.5))
+    approve(warehouse, first)
+    approve(warehouse, second)
+    with warehouse.begin() as connection, pytest.raises(TransitionRefused) as refusal:
+        transitions.reject(connection, first, by="uma")
+    assert str(refusal.value) == f"version {first} is retired and cannot be rejected"
+
+
+def test_nobody_decides_without_a_name(warehouse: Engine) -> None:
+    version = validated(warehouse)
+    with warehouse.begin() as connection, pytest.raises(TransitionRefused) as refusal:
+        transitions.approve(connection, version, by="  ")
+    assert str(refusal.value) == "who decides must be named"
+
+
+def test_a_rejected_plan_that_is_trained_again_is_another_version(warehouse: Engine) -> None:
+    first = validated(warehouse)
+    with warehouse.begin() as connection:
+        transitions.reject(connection, first, by="uma")
+    assert add(warehouse).version != first
+    assert states(warehouse)[first] == "rejected"
+
+
+def test_a_version_keeps_its_backtest(warehouse: Engine) -> None:
+    row = {"candidate": "gam", "log_loss": 0.25}
+    facts = {"rows": 1, "metrics": {}, "gates": [], "parameters": {}, "provenance": {}, "trained_by": "tess"}
+    with warehouse.begin() as connection:
+        made = register(connection, make_plan(), backtest=[row], **facts)
+        assert get(connection, made.version).backtest == (row,)
