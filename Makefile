@@ -55,6 +55,7 @@ docs: $(VENV)/test-installed  ## The documentation's site, docs/_build/html; a b
 	@echo "docs/_build/html/index.html"
 
 docs-commands: $(VENV)/test-installed  ## Run every command block of the documentation, and the notebooks
+	@scripts/install-system-parts.sh
 	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m documentation $(PYTEST_ARGUMENTS) tests/docs
 
 notebooks: $(VENV)/notebooks-installed  ## Open the notebooks in JupyterLab, on this machine alone
