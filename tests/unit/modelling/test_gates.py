@@ -15,6 +15,7 @@ from motorisk.modelling.candidates import Gam, PlanForecaster
 from motorisk.modelling.configuration import GateThresholds, TrainingConfiguration
 from motorisk.modelling.evaluation import Evaluation
 from motorisk.modelling.gates import (
+    WIGGLE,
     at_least,
     at_most,
     backtest_gates,
@@ -171,6 +172,18 @@ def test_a_sound_plan_passes_all_gates_on_plans(snapshot: Snapshot, served: Plan
     assert [gate["name"] for gate in gates if not gate["passed"]] == []
 
 
+def test_gates_on_plans_have_the_names_and_bounds_that_cards_tell(snapshot: Snapshot, served: PlanForecaster) -> None:
+    gates = plan_gates(served.plan, snapshot, served.folding_error) + directional_gates(served.plan)
+    assert [(gate["name"], gate["threshold"]) for gate in gates] == [
+        ("plan differs from model by", 1e-9),
+        ("answers that depend on the batch", 0),
+        ("inputs without a number for an answer", 0),
+        ("features that may not price", 0),
+        ("risk falls with braking distance by", served.plan.spread * WIGGLE),
+        ("risk rises with emergency brake by", 0.0),
+    ]
+
+
 def test_a_plan_that_is_not_its_model_is_noticed(snapshot: Snapshot, served: PlanForecaster) -> None:
     gates = plan_gates(served.plan, snapshot, 2e-9)
     assert [gate["name"] for gate in gates if not gate["passed"]] == ["plan differs from model by"]
@@ -197,6 +210,9 @@ def test_an_emergency_brake_that_raises_the_risk_is_noticed_also_where_only_its_
         terms = served.plan.terms | {"emergency_braking": brake}
         gates = directional_gates(served.plan.model_copy(update={"terms": terms, "trend_months": (0.0, 6.0)}))
         assert [gate["name"] for gate in gates if not gate["passed"]] == ["risk rises with emergency brake by"]
+    kind = served.plan.terms | {"emergency_braking": FlagTerm(level=(0.5, 0.25), average=0.0)}
+    gates = directional_gates(served.plan.model_copy(update={"terms": kind, "trend_months": (0.0, 0.0)}))
+    assert value_of(gates, "risk rises with emergency brake by") == -0.25
 
 
 def missed_segments(snapshot: Snapshot, error: Floats) -> list[str]:
@@ -226,7 +242,8 @@ def test_stated_probabilities_that_do_not_come_true_are_noticed() -> None:
     observed = random.choice(3, size=5000, p=[0.5, 0.3, 0.2]).astype(np.int8)
     honest = np.tile(np.array([50_000_000, 30_000_000, 20_000_000]), (5000, 1))
     boastful = np.tile(np.array([90_000_000, 5_000_000, 5_000_000]), (5000, 1))
-    assert calibration_gate(honest, observed, 0.05)["value"] < 0.02
+    kept = calibration_gate(honest, observed, 0.05)
+    assert (kept["name"], kept["threshold"], kept["value"] < 0.02) == ("calibration error", 0.05, True)
     assert not calibration_gate(boastful, observed, 0.05)["passed"]
 
 
@@ -239,7 +256,8 @@ def test_a_model_no_better_than_the_rules_is_noticed() -> None:
     noise = np.random.default_rng(3).normal(1, 0.5, 1000)
     rules = result("rules", noise)
     better, alike = (result("gam", noise - gain) for gain in (0.1, 0.0))
-    assert backtest_gates([rules, better], "gam", THRESHOLDS)[0]["passed"]
+    (kept,) = backtest_gates([rules, better], "gam", THRESHOLDS)
+    assert (kept["name"], kept["threshold"], kept["passed"]) == ("log loss against the rules", 0.0, True)
     worse = result("gam", noise[::-1] + 0.01)
     assert not backtest_gates([rules, worse], "gam", THRESHOLDS)[0]["passed"]
     assert backtest_gates([rules, alike], "gam", THRESHOLDS)[0]["value"] == 0.0
