@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from motorisk.cli import main
 from motorisk.domain.api_key import key_digest, key_id_of
+from motorisk.registry.clients import add_key, used_today
 from motorisk.settings import settings
 
 Run = Callable[..., tuple[int, str, str]]
@@ -120,3 +121,12 @@ def test_a_rate_is_a_number_that_makes_sense(motorisk: Run, as_json: Callable[..
     assert code in {1, 2}
     assert "Traceback" not in err
     assert as_json("list") == []
+
+
+def test_the_day_of_the_last_use_is_that_of_the_keys_that_were_used(warehouse: Engine) -> None:
+    with warehouse.begin() as connection:
+        used, idle = (add_key(connection, client, by="uma")[0] for client in ("broker", "idle"))
+        connection.execute(text("UPDATE motorisk.api_key SET last_used_on = date '2020-01-01'"))
+        used_today(connection, [used.key_id])
+        days = dict(connection.execute(text("SELECT key_id, last_used_on FROM motorisk.api_key")).all())
+    assert (days[used.key_id], days[idle.key_id]) == (TODAY, date(2020, 1, 1))

@@ -14,7 +14,16 @@ from motorisk.errors import GateFailed, NoChampion, NoTariff, PlanRefused, Trans
 from motorisk.registry import transitions
 from motorisk.registry.events import history
 from motorisk.registry.tariffs import in_force, tariffs
-from motorisk.registry.versions import ModelVersion, all_versions, champion, find_champion, get, load_plan, register
+from motorisk.registry.versions import (
+    ModelVersion,
+    all_versions,
+    champion,
+    ever_approved,
+    find_champion,
+    get,
+    load_plan,
+    register,
+)
 from motorisk.warehouse.tables import model_version
 
 PASSED = GateResult(name="accuracy", value=0.9, rule=">=", threshold=0.85, passed=True)
@@ -312,3 +321,12 @@ def test_a_version_keeps_its_backtest(warehouse: Engine) -> None:
     with warehouse.begin() as connection:
         made = register(connection, make_plan(), backtest=[row], **facts)
         assert get(connection, made.version).backtest == (row,)
+
+
+def test_ever_approved_are_the_champion_and_its_predecessors_by_what_they_know(warehouse: Engine) -> None:
+    later, earlier, offered = (validated(warehouse, as_of=date(2024, month, 28)) for month in (3, 1, 2))
+    approve(warehouse, later)
+    approve(warehouse, earlier)
+    with warehouse.connect() as connection:
+        assert [found.version for found in ever_approved(connection)] == [earlier, later]
+    assert states(warehouse)[offered] == "validated"
