@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from motorisk.modelling.gates import (
 from motorisk.modelling.segments import segments
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.modelling.tuning import CHAMPION, Entry
-from motorisk.scoring.pricing import Floats, class_probabilities
+from motorisk.scoring.pricing import Floats, class_probabilities, estimate
 
 # Figures that are exact in binary, so that a threshold can be met exactly.
 THRESHOLDS = GateThresholds(
@@ -187,6 +188,20 @@ def test_gates_on_plans_have_the_names_and_bounds_that_cards_tell(snapshot: Snap
 def test_a_plan_that_is_not_its_model_is_noticed(snapshot: Snapshot, served: PlanForecaster) -> None:
     gates = plan_gates(served.plan, snapshot, 2e-9)
     assert [gate["name"] for gate in gates if not gate["passed"]] == ["plan differs from model by"]
+
+
+def test_answers_that_depend_on_the_batch_are_noticed(
+    snapshot: Snapshot, served: PlanForecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first_of_a_batch_is_another(*batch: Any) -> Any:
+        found = estimate(*batch)
+        found.probabilities[0] += np.array([1, -1, 0])
+        return found
+
+    monkeypatch.setattr("motorisk.modelling.gates.estimate", first_of_a_batch_is_another)
+    gates = plan_gates(served.plan, snapshot, 0.0)
+    # The first of the portfolio, whoever comes first when it is shuffled, and ten alone.
+    assert value_of(gates, "answers that depend on the batch") == 2 + 10
 
 
 def test_a_plan_without_an_answer_somewhere_is_noticed(snapshot: Snapshot, served: PlanForecaster) -> None:
