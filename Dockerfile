@@ -47,6 +47,9 @@ RUN --mount=type=bind,from=wheel,source=/dist,target=/dist docker/install.sh pro
 FROM build AS airflow-libraries
 COPY requirements/airflow.txt requirements/batch.txt requirements/drift.txt requirements/executors.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/uv docker/install.sh libraries airflow batch drift executors
+# Airflow loads its executors by name, when it starts: whether they fit the libraries is told here.
+RUN AIRFLOW_HOME=/tmp/airflow PYTHONDONTWRITEBYTECODE=1 /opt/motorisk/bin/python -c \
+    "import airflow.providers.celery.executors.celery_executor, airflow.providers.cncf.kubernetes.executors.kubernetes_executor"
 
 FROM airflow-libraries AS airflow-project
 ARG SOURCE_DATE_EPOCH=315532800
