@@ -28,6 +28,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 from tests.ml_test_score import RanAll
+from tests.scheduling import Together
 
 from motorisk.domain.gate import GateResult
 from motorisk.domain.policy import FEATURES
@@ -41,8 +42,8 @@ from motorisk.warehouse.migrate import upgrade
 
 TEMPLATE = "motorisk_template"
 ALERTS = Path(__file__).parents[1] / "observability" / "alertmanager" / "alertmanager.yml"
-WHOLE_PLATFORMS = ("demo", "shipping")
-"""Folders of the tests that take minutes each."""
+LONG = ("demo", "shipping", "plugins", "dags")
+"""Folders of the tests that take minutes each, the longest first."""
 POSTGRES = "TEST_POSTGRES"
 """Environment variable: address of a server that runs already, with `{database}` in the database's place.
 
@@ -71,14 +72,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with whole platforms, so that none is waited for at the end; let reports say what a test breaks.
+    """Begin with what takes long, so that it is not waited for at the end; let reports say what a test breaks.
 
     `scripts/fault_table.py` counts what is broken.
     """
-    items.sort(key=lambda item: item.path.parent.name not in WHOLE_PLATFORMS)
+    turns = {folder: turn for turn, folder in enumerate(LONG)}
+    items.sort(key=lambda item: turns.get(item.path.parent.name, len(LONG)))
     for item in items:
         for kind in ("fault", "bad_input"):
             item.user_properties.extend((kind, name) for marker in item.iter_markers(kind) for name in marker.args)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Together:
+    """Let folders that share what is dear to start run on one worker."""
+    return Together(config)
 
 
 @pytest.fixture(autouse=True, scope="session")

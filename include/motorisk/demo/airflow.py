@@ -104,7 +104,8 @@ class LocalAirflow:
             "API__WORKERS": "1",
             "API_AUTH__JWT_SECRET": own["jwt"],
             "DAG_PROCESSOR__PARSING_PROCESSES": "1",
-            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+            # To read a DAG costs half a second of a processor; one that somebody edits is read again at once.
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
             "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             # A worker that overlooks its task's end notices it at the next heartbeat: by default after up to 5 s, in
             # which the next partition waits.
