@@ -84,9 +84,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> Together:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
     """Let folders that share what is dear to start run on one worker."""
-    return Together(config)
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")
