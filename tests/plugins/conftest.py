@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,15 @@ def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> N
     raise AssertionError(f"the API server did not start: {last_words(log)}")
 
 
+@pytest.fixture(scope="session")
+def cookies() -> dict[str, Any]:
+    """Where the underwriter's browser keeps its login from test to test: Airflow's first page is dear to draw."""
+    return {}
+
+
 @pytest.fixture
-def uma(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a window of the underwriter's, logged in; fails where a page broke its Content-Security-Policy."""
+def uma(platform: Platform, browser: Browser, cookies: dict[str, Any]) -> Iterator[Callable[..., Page]]:
+    """Opens an empty window of the underwriter's, logged in; fails where a page broke its Content-Security-Policy."""
     contexts: list[BrowserContext] = []
     refused: list[str] = []
 
@@ -105,19 +111,27 @@ def uma(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page]]:
             refused.append(message.text)
 
     def open_window(**options: Any) -> Page:
-        context = browser.new_context(base_url=platform.url, **options)
+        if not cookies:
+            with closing(browser.new_context(base_url=platform.url)) as first:
+                cookies.update(_log_in(first.new_page(), platform.passwords["uma"]))
+        context = browser.new_context(base_url=platform.url, storage_state=cookies, **options)
         context.set_default_timeout(60 * SECONDS)
         contexts.append(context)
         page = context.new_page()
         page.on("console", note)
-        page.goto("/")
-        page.locator("input[name=username]").fill("uma")
-        page.locator("input[name=password]").fill(platform.passwords["uma"])
-        page.locator("button[type=submit]").click()
-        expect(page.get_by_role("link", name="Motorisk", exact=True)).to_be_visible()
         return page
 
     yield open_window
     for context in contexts:
         context.close()
     assert refused == []
+
+
+def _log_in(page: Page, password: str) -> Any:
+    """Log in as a person does; returns what the browser keeps of it."""
+    page.goto("/", timeout=60 * SECONDS)
+    page.locator("input[name=username]").fill("uma")
+    page.locator("input[name=password]").fill(password)
+    page.locator("button[type=submit]").click()
+    expect(page.get_by_role("link", name="Motorisk", exact=True)).to_be_visible()
+    return page.context.storage_state()

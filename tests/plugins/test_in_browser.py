@@ -52,6 +52,7 @@ def test_the_navigation_leads_to_versions_and_their_cards(
     platform: Any, uma: Callable[..., Page], tmp_path: Path
 ) -> None:
     page = uma(color_scheme="light", viewport={"width": 1400, "height": 1000})
+    page.goto("/")
     page.get_by_role("link", name="Motorisk", exact=True).click()
     frame = page.frame_locator("iframe")
     expect(frame.get_by_role("heading", name="Models", exact=True)).to_be_visible()

@@ -152,6 +152,7 @@ def test_the_navigation_leads_to_the_overview(
 ) -> None:
     night()
     page = uma(color_scheme=scheme, viewport=DESK)
+    page.goto("/")
     label = page.get_by_role("link", name="Motorisk", exact=True)
     assert label.evaluate("link => [...link.querySelectorAll('*')].every(e => e.scrollWidth <= e.clientWidth + 1)")
     label.click()
@@ -200,6 +201,7 @@ def test_pages_can_be_read_by_everybody(
 @pytest.mark.parametrize(("system", "chosen"), [("light", "dark"), ("dark", "light")])
 def test_the_frame_follows_what_was_chosen_in_airflow(uma: Callable[..., Page], system: str, chosen: str) -> None:
     page = uma(color_scheme=system, viewport=DESK)
+    page.goto("/motorisk/")
     page.evaluate("chosen => localStorage.setItem('theme', chosen)", chosen)
     page.goto("/plugin/motorisk")
     frame = page.frame_locator("iframe[title=Motorisk]")
