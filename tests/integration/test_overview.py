@@ -301,6 +301,30 @@ def test_trained_once_is_what_the_first_version_would_have_reached(
     assert [len(piece) for piece in pieces.platform] == [len(piece) for piece in pieces.once] == [5]
 
 
+def test_a_month_of_which_no_outcome_is_known_has_no_first_version(warehouse: Engine, offer: Callable[..., int]) -> None:
+    """January is served by the version made during it; its only policy has no outcome."""
+    simulate_portfolio(warehouse, Simulation(date(2024, 2, 1), months=2, policies_a_month=200, label_delay_months=1))
+    first, second = offer(warehouse, 1.0), offer(warehouse, 2.0)
+    with warehouse.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO insurance.policy "
+                "VALUES ('alone', NULL, '2024-01-10', '2025-01-10', false, 40, true, 40, 90, 20)"
+            )
+        )
+        for version in (first, second):
+            transitions.approve(connection, version, by="uma")
+    months = report_performance(warehouse, date(2024, 4, 10)).months
+    assert [(month.month.month, month.version, month.rows > 0) for month in months] == [
+        (1, first, False),
+        (2, second, True),
+        (3, second, True),
+    ]
+    with warehouse.connect() as connection:
+        found = AccuracyHistory().read(connection)
+    assert (found.first, found.was_trained_again) == (second, False)
+
+
 def test_a_fresh_system_says_in_words_what_will_come(warehouse: Engine) -> None:
     with warehouse.connect() as connection:
         overview = Overview(

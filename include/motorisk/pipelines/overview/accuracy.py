@@ -34,7 +34,7 @@ class MonthOfAccuracy:
 class Accuracy:
     """What was known as of the newest night of `report_performance` (None: there was none), oldest month first.
 
-    `first` is the version that served the first of the months; it is measured on one policy in `one_in`.
+    `first` is the version that served the first of them; it is measured on one policy in `one_in`.
     """
 
     as_of: date | None = None
@@ -68,9 +68,11 @@ class AccuracyHistory:
         columns = (performance.c[name] for name in ("month", "version", "rows", "accuracy", "measured_at"))
         night = select(*columns).where(performance.c.as_of == as_of).order_by(performance.c.month)
         rows = connection.execute(night).all()
-        first: int = rows[0].version
         known = [row for row in rows if row.rows]
-        one_in = -(-max((row.rows for row in known), default=0) // MONTHLY_ROWS) or 1
+        if not known:
+            return Accuracy(as_of)
+        first: int = known[0].version
+        one_in = -(-max(row.rows for row in known) // MONTHLY_ROWS)
         later = [row.month for row in known if row.version != first]
         key = (as_of, max(row.measured_at for row in rows), first)
         if key != self._key:
