@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 from motorisk.ports import free_port
 
@@ -29,9 +29,9 @@ COLOURS = 128
 """Enough for pages that are mostly text and plots; a picture takes a third of the space."""
 
 
-def _keep(page: Page, name: str) -> None:
+def _keep(shown: Page | Locator, name: str) -> None:
     path = FOLDER / f"{name}.png"
-    page.screenshot(path=path, animations="disabled")
+    shown.screenshot(path=path, animations="disabled")
     with Image.open(path) as picture:
         picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
@@ -52,8 +52,7 @@ def _airflow(page: Page, facts: dict[str, Any]) -> None:
     _keep(page, "card")
     page.goto(f"{facts['airflow']}/motorisk/")
     page.get_by_role("link", name=re.compile("^miles drifts in")).first.click()
-    page.get_by_role("heading", name="miles").wait_for()
-    _keep(page, "drift")
+    _keep(page.get_by_role("region", name="miles"), "drift")
 
 
 def _quotes(page: Page, facts: dict[str, Any]) -> None:
