@@ -5,7 +5,7 @@
 
 **What** shows the model card with its plots under *Required Actions* and waits, without a worker; the card as a page
 is under *Motorisk*. *Approve* makes the version the champion, *Reject* turns it down for good; either may say
-why. Nobody's answer within a week is a *Reject*.
+why. No answer within a week is a *Reject*.
 
 **If `record` is red** the answer could not be carried out: whoever trained a version cannot approve it, and a version
 that was decided elsewhere meanwhile stays so. Start the DAG again with the version's number, and let somebody else
