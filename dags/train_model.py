@@ -50,7 +50,7 @@ with DAG(
     @task
     def snapshot() -> str:
         """Freeze what is known on the as-of date; return the snapshot's digest."""
-        from motorisk.pipelines.train import take_snapshot
+        from motorisk.pipelines.training.snapshot import take_snapshot
         from motorisk.settings import settings
         from motorisk_airflow.configuration import note_training
         from motorisk_airflow.opening import warehouse
@@ -62,7 +62,7 @@ with DAG(
     @task
     def competitors() -> list[str]:
         """The configuration's candidates, and the champion's way of training."""
-        from motorisk.pipelines.train import competitors as run
+        from motorisk.pipelines.training.competing import competitors as run
         from motorisk_airflow.opening import warehouse
 
         return run(warehouse(), training_configuration(DAGS))
@@ -70,7 +70,7 @@ with DAG(
     @task(map_index_template="{{ competitor }}")
     def backtest(competitor: str, digest: str) -> str:
         """Let one competitor search its settings and foretell months whose outcomes are known."""
-        from motorisk.pipelines.train import run_backtest
+        from motorisk.pipelines.training.backtest import run_backtest
         from motorisk.settings import settings
         from motorisk_airflow.opening import warehouse
         from motorisk_airflow.runs import log_progress
@@ -82,7 +82,7 @@ with DAG(
     @task
     def fit(digest: str, competing: list[str]) -> int:
         """Train the best additive competitor and register it as a candidate; return its version."""
-        from motorisk.pipelines.train import fit_and_register
+        from motorisk.pipelines.training.register import fit_and_register
         from motorisk.settings import settings
         from motorisk_airflow.opening import warehouse
         from motorisk_airflow.runs import made_by
@@ -94,7 +94,7 @@ with DAG(
     @task
     def validate(version: int) -> int:
         """Fail, naming figures and bounds, where the version missed a gate."""
-        from motorisk.pipelines.train import validate as run
+        from motorisk.pipelines.training.decide import validate as run
         from motorisk.settings import settings
         from motorisk_airflow.opening import warehouse
         from motorisk_airflow.runs import person
@@ -104,7 +104,7 @@ with DAG(
     @task(outlets=[CHAMPION])
     def approve(version: int) -> None:
         """Make the version champion where that is automatic; tell scoring."""
-        from motorisk.pipelines.train import approve_where_automatic
+        from motorisk.pipelines.training.decide import approve_where_automatic
         from motorisk.settings import settings
         from motorisk_airflow.opening import warehouse
 

@@ -301,7 +301,9 @@ def test_trained_once_is_what_the_first_version_would_have_reached(
     assert [len(piece) for piece in pieces.platform] == [len(piece) for piece in pieces.once] == [5]
 
 
-def test_a_month_of_which_no_outcome_is_known_has_no_first_version(warehouse: Engine, offer: Callable[..., int]) -> None:
+def test_a_month_of_which_no_outcome_is_known_has_no_first_version(
+    warehouse: Engine, offer: Callable[..., int]
+) -> None:
     """January is served by the version made during it; its only policy has no outcome."""
     simulate_portfolio(warehouse, Simulation(date(2024, 2, 1), months=2, policies_a_month=200, label_delay_months=1))
     first, second = offer(warehouse, 1.0), offer(warehouse, 2.0)

@@ -12,7 +12,8 @@ from motorisk.modelling.configuration import GateThresholds, TrainingConfigurati
 from motorisk.pipelines import impact
 from motorisk.pipelines.impact import PriceImpact, price_impact
 from motorisk.pipelines.simulate import simulate_portfolio
-from motorisk.pipelines.train import competitors, train
+from motorisk.pipelines.train import train
+from motorisk.pipelines.training.competing import competitors
 from motorisk.quoting.pricing import Pricer
 from motorisk.registry.tariffs import in_force, tariffs
 from motorisk.registry.versions import champion, load_plan

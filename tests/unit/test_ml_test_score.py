@@ -57,7 +57,7 @@ def test_every_named_alert_exists() -> None:
 def test_every_named_gate_exists() -> None:
     """Gates are made by `at_least` and `at_most`, whose first argument is the name."""
     found = set()
-    for path in ("include/motorisk/modelling/gates.py", "include/motorisk/pipelines/train.py"):
+    for path in ("include/motorisk/modelling/gates.py", "include/motorisk/pipelines/training/register.py"):
         for node in ast.walk(ast.parse((PROJECT / path).read_text())):
             if (
                 isinstance(node, ast.Call)

@@ -14,6 +14,8 @@ from motorisk.errors import SettingsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 CandidateName = Literal["rules", "gam", "trend_gam", "classifier", "boosting", "neural_net"]
+CHAMPION = "champion"
+"""The name by which the champion's way of training competes."""
 FeatureName = Literal["training", "age", "emergency_braking", "braking_distance", "power", "miles"]
 
 

@@ -11,11 +11,11 @@ from motorisk.domain.policy import FEATURES
 from motorisk.domain.rating_plan import RatingPlan
 from motorisk.domain.risk import PROBABILITY_UNITS, RISK_CLASSES
 from motorisk.modelling.backtest import BacktestResult, standard_error
-from motorisk.modelling.configuration import GateThresholds
+from motorisk.modelling.configuration import CHAMPION, GateThresholds
 from motorisk.modelling.evaluation import Evaluation, calibration_error
 from motorisk.modelling.segments import Segment
 from motorisk.modelling.snapshot import Snapshot
-from motorisk.modelling.tuning import CHAMPION, Entry
+from motorisk.modelling.tuning import Entry
 from motorisk.scoring.pricing import Floats, Integers, contribution, estimate
 
 Z_95 = 1.96

@@ -21,13 +21,11 @@ from motorisk.errors import InvalidData
 from motorisk.files import make_folder
 from motorisk.modelling.backtest import BacktestResult, backtest, distance, is_bridged, no_worse, origins
 from motorisk.modelling.candidates import Candidate, Classifier
-from motorisk.modelling.configuration import TrainingConfiguration
+from motorisk.modelling.configuration import CHAMPION, TrainingConfiguration
 from motorisk.modelling.evaluation import evaluate
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.scoring.pricing import risk_classes
 
-CHAMPION = "champion"
-"""The name by which the champion's way of training competes."""
 HELD_OUT = 0.2
 SEEDS = 5
 MIN_LEARNT = 1100

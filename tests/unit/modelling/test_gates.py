@@ -13,7 +13,7 @@ from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic
 from motorisk.domain.risk import CLASS_BOUNDS
 from motorisk.modelling.backtest import BacktestResult
 from motorisk.modelling.candidates import Gam, PlanForecaster
-from motorisk.modelling.configuration import GateThresholds, TrainingConfiguration
+from motorisk.modelling.configuration import CHAMPION, GateThresholds, TrainingConfiguration
 from motorisk.modelling.evaluation import Evaluation
 from motorisk.modelling.gates import (
     WIGGLE,
@@ -30,7 +30,7 @@ from motorisk.modelling.gates import (
 )
 from motorisk.modelling.segments import segments
 from motorisk.modelling.snapshot import Snapshot
-from motorisk.modelling.tuning import CHAMPION, Entry
+from motorisk.modelling.tuning import Entry
 from motorisk.scoring.pricing import Floats, class_probabilities, estimate
 
 # Figures that are exact in binary, so that a threshold can be met exactly.

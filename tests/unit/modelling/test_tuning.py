@@ -13,9 +13,9 @@ from motorisk.errors import InvalidData
 from motorisk.modelling import tuning
 from motorisk.modelling.backtest import BacktestResult
 from motorisk.modelling.candidates import CANDIDATES
-from motorisk.modelling.configuration import TrainingConfiguration
+from motorisk.modelling.configuration import CHAMPION, TrainingConfiguration
 from motorisk.modelling.snapshot import Snapshot
-from motorisk.modelling.tuning import CHAMPION, Entry, as_champion, enter
+from motorisk.modelling.tuning import Entry, as_champion, enter
 from motorisk.simulation.portfolio import Simulation, simulate
 
 
