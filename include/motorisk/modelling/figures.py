@@ -18,7 +18,10 @@ HIGH = RISK_CLASSES.index(RiskClass.HIGH)
 
 
 def table_row(result: BacktestResult, snapshot: Snapshot, *, seed: int) -> dict[str, Any]:
-    """Log loss, accuracy, RMSE of the risk index, Gini and calibration error, each with its 95 % interval."""
+    """Log loss, accuracy, RMSE of the risk index and Gini, each with its 95 % interval, and the calibration error.
+
+    The Gini and its interval are None where no policy, or every one, is of class high.
+    """
     risk = snapshot.risk[result.rows]
     observed = risk_classes(risk, CLASS_BOUNDS)
     squares = (risk - result.expected_risk) ** 2
@@ -26,19 +29,22 @@ def table_row(result: BacktestResult, snapshot: Snapshot, *, seed: int) -> dict[
     means = weights @ np.column_stack([result.losses, result.hits, squares])
     ginis = _ginis(result.shares[:, HIGH], observed == HIGH, weights)
     own = np.full((1, len(risk)), 1 / len(risk))
+    gini = float(_ginis(result.shares[:, HIGH], observed == HIGH, own)[0])
+    is_known = not np.isnan(gini)  # databases keep no NaN
     return {
         "policies": len(risk),
         "log_loss": result.log_loss,
         "standard_error": result.standard_error,
         "accuracy": result.accuracy,
         "rmse": float(np.sqrt(squares.mean())),
-        "gini": float(_ginis(result.shares[:, HIGH], observed == HIGH, own)[0]),
+        "gini": gini if is_known else None,
         "calibration_error": calibration_error(result.shares, observed),
         "intervals": {
             "log_loss": _interval(means[:, 0]),
             "accuracy": _interval(means[:, 1]),
             "rmse": _interval(np.sqrt(means[:, 2])),
-            "gini": _interval(ginis),
+            # Of few high risks some samples hold none: they have no order.
+            "gini": _interval(ginis[~np.isnan(ginis)]) if is_known else None,
         },
     }
 

@@ -1,5 +1,7 @@
 """Figures of the candidates' table, against computations by hand and by scikit-learn."""
 
+import json
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -49,6 +51,20 @@ def test_a_perfect_order_has_a_gini_of_one_and_no_order_one_of_nought(snapshot: 
     perfect = (snapshot.risk - snapshot.risk.min()) / np.ptp(snapshot.risk)
     assert table_row(result("gam", snapshot, losses, perfect), snapshot, seed=0)["gini"] == pytest.approx(1.0)
     assert table_row(result("gam", snapshot, losses), snapshot, seed=0)["gini"] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("highs", [0, 1, 2])
+def test_few_high_risks_leave_figures_that_the_registry_can_keep(snapshot: Snapshot, highs: int) -> None:
+    """JSON has no NaN: the Gini is not known without a high risk, and some bootstrap samples hold none of a few."""
+    few = replace(snapshot, risk=np.minimum(snapshot.risk, 2.5))
+    few.risk[:highs] = 3.5
+    stated = np.linspace(0.9, 0.1, len(few))
+    row = table_row(result("gam", few, np.ones(len(few)), stated), few, seed=0)
+    json.dumps(row, allow_nan=False)
+    if highs:
+        assert [row["gini"], *row["intervals"]["gini"]] == pytest.approx([1.0] * 3, abs=0.01)
+    else:
+        assert row["gini"] is row["intervals"]["gini"] is None
 
 
 # --- what being explainable costs ------------------------------------------------------------------------------------
