@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +23,7 @@ from sklearn.preprocessing import SplineTransformer, StandardScaler
 from motorisk.domain.policy import FEATURES, FLAGS, NUMBERS
 from motorisk.domain.rating_plan import RatingPlan
 from motorisk.domain.risk import CLASS_BOUNDS, PROBABILITY_UNITS, RISK_CLASSES
+from motorisk.errors import NotEnoughData
 from motorisk.modelling.additive import AdditiveRegressor
 from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.folding import fold
@@ -41,6 +43,10 @@ from motorisk.scoring.pricing import (
 )
 
 HIDDEN_LAYERS = 3
+FEWEST_TO_FIT = 2
+FEWEST_TO_CLASSIFY = 30
+"""Of a tenth of fewer policies, which early stopping sets aside, not every class could have one."""
+FEWEST_OF_A_CLASS = 2
 
 
 class Forecast(NamedTuple):
@@ -122,8 +128,13 @@ class Additive(Candidate):
         return snapshot
 
     def fit(self, snapshot: Snapshot, configuration: TrainingConfiguration) -> PlanForecaster:
-        """Fit and fold."""
+        """Fit and fold; `NotEnoughData` where a single policy is all that there is to learn from."""
         part = self.training_part(snapshot, configuration)
+        if len(part) < FEWEST_TO_FIT:
+            raise NotEnoughData(
+                f"of the newest {configuration.window_months} months only {len(part)} policies have an observed "
+                f"outcome, {self.name} needs at least {FEWEST_TO_FIT}: raise window_months"
+            )
         model = self.regressor(configuration).fit(part.matrix(), part.risk, part.months())
         plan = fold(
             model,
@@ -210,12 +221,17 @@ class Classifier(Candidate):
         """The unfitted scikit-learn classifier."""
 
     def fit(self, snapshot: Snapshot, configuration: TrainingConfiguration) -> Forecaster:
-        """Train on the newest months."""
+        """Train on the newest months; of too few policies, or of a single class, learn the classes' shares."""
         part = snapshot.newest(configuration.window_months)
+        classes = risk_classes(part.risk, CLASS_BOUNDS)
+        # Early stopping looks at some of each class and learns from others: one policy alone cannot be on both sides.
+        kept = np.bincount(classes)[classes] >= FEWEST_OF_A_CLASS
         model = self.model(configuration)
+        if kept.sum() < FEWEST_TO_CLASSIFY or len(np.unique(classes[kept])) == 1:
+            model, kept = DummyClassifier(), np.ones(len(part), dtype=bool)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a yardstick need not be perfect
-            model.fit(part.matrix(), risk_classes(part.risk, CLASS_BOUNDS))
+            model.fit(part.matrix()[kept], classes[kept])
         return _ClassifierForecaster(model, _class_means(part))
 
 

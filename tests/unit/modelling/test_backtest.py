@@ -1,6 +1,7 @@
 """The backtest: nobody knows more than was known, and the simpler of equals wins."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from motorisk.domain.calendar import add_months
+from motorisk.errors import NotEnoughData
 from motorisk.modelling.backtest import BacktestResult, backtest, choose, distance, is_bridged, origins
 from motorisk.modelling.candidates import CANDIDATES, Candidate, Forecast, Forecaster
 from motorisk.modelling.configuration import TrainingConfiguration
@@ -137,6 +139,48 @@ def test_the_simpler_candidate_wins_within_a_standard_error() -> None:
 def test_yardsticks_never_win() -> None:
     results = [result("gam", [1.0, 1.0]), result("boosting", [0.1, 0.1])]
     assert choose(results, ADDITIVE[:1]) == "gam"
+
+
+YARDSTICKS = [name for name, candidate in CANDIDATES.items() if not candidate.is_additive]
+
+
+def _with_highs(snapshot: Snapshot, highs: int) -> Snapshot:
+    risk = np.minimum(snapshot.risk, 2.5)
+    risk[:highs] = 3.5
+    return replace(snapshot, risk=risk)
+
+
+@pytest.mark.bad_input("training data")
+@pytest.mark.parametrize("name", YARDSTICKS)
+@pytest.mark.parametrize("policies", [1, 2, 8, 20, 60])
+@pytest.mark.parametrize("highs", [0, 1, 2])
+def test_yardsticks_cope_with_few_policies_and_with_classes_that_hardly_occur(
+    name: str, policies: int, highs: int
+) -> None:
+    snapshot = history(2, policies=60)
+    newest = _with_highs(snapshot.where(np.arange(len(snapshot)) >= len(snapshot) - policies), min(highs, policies))
+    found, expected = CANDIDATES[name].fit(newest, CONFIGURATION).foretell(snapshot.features, snapshot.effective_dates)
+    assert (found.sum(axis=1) == 100_000_000).all()
+    assert (found >= 0).all()
+    assert np.isfinite(expected).all()
+
+
+@pytest.mark.bad_input("training data")
+@pytest.mark.parametrize("name", YARDSTICKS)
+def test_a_single_class_in_the_newest_months_is_foretold_for_all(name: str) -> None:
+    snapshot = history(2, policies=100)
+    medium = replace(snapshot, risk=np.clip(snapshot.risk, 1.5, 2.5))
+    found, _ = CANDIDATES[name].fit(medium, CONFIGURATION).foretell(snapshot.features, snapshot.effective_dates)
+    assert (found[:, 1] > 90_000_000).all()
+
+
+@pytest.mark.bad_input("training data")
+def test_newest_months_with_a_single_outcome_are_refused_with_the_setting_to_change() -> None:
+    snapshot = history(8, policies=60)
+    numbers = snapshot.month_numbers()
+    one = snapshot.where((numbers < numbers.max() - 2) | (np.arange(len(numbers)) == len(numbers) - 1))
+    with pytest.raises(NotEnoughData, match=r"of the newest 3 months only 1 policies .*: raise window_months"):
+        CANDIDATES["gam"].fit(one, CONFIGURATION)
 
 
 @pytest.mark.parametrize("name", list(CANDIDATES))
