@@ -7,9 +7,12 @@ the unknown. The configuration's settings stay unless others are clearly better,
 import itertools
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Self
 
 import numpy as np
@@ -31,6 +34,19 @@ SEEDS = 5
 MIN_LEARNT = 1100
 """From fewer policies not even the workshop's network learns whatever the seed: nothing is told of it then."""
 CLEARLY = 2.0
+
+# A zip archive of arrays can be broken in any of its layers.
+_DAMAGES = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    TokenError,
+)
 
 Settings = Mapping[str, int]
 
@@ -84,10 +100,13 @@ class Entry:
         path = folder / f"{candidate}.npz"
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                facts = json.loads(str(arrays["facts"]))
-                parts = {name: arrays[name] for name in arrays.files if name != "facts"}
-        except (OSError, ValueError, KeyError) as error:
+                return cls._of_arrays(candidate, {name: arrays[name] for name in arrays.files})
+        except _DAMAGES as error:
             raise InvalidData(f"the backtest of {candidate} cannot be read from {path}: {error}") from error
+
+    @classmethod
+    def _of_arrays(cls, candidate: str, parts: dict[str, Any]) -> Self:
+        facts = json.loads(str(parts.pop("facts")))
         still = {name.partition("/")[2]: parts.pop(name) for name in list(parts) if name.startswith("without_trend/")}
         return cls(
             candidate,

@@ -15,7 +15,7 @@ from motorisk.modelling.backtest import BacktestResult
 from motorisk.modelling.candidates import CANDIDATES
 from motorisk.modelling.configuration import CHAMPION, TrainingConfiguration
 from motorisk.modelling.snapshot import Snapshot
-from motorisk.modelling.tuning import Entry, as_champion, enter
+from motorisk.modelling.tuning import Entry, Trial, as_champion, enter
 from motorisk.simulation.portfolio import Simulation, simulate
 
 
@@ -174,3 +174,24 @@ def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "gam.npz").write_bytes(b"nothing like it")
     with pytest.raises(InvalidData, match=r"gam\.npz"):
         Entry.load(tmp_path, "gam")
+
+
+@pytest.mark.fault("corrupted snapshot")
+def test_a_file_cut_short_or_with_a_byte_changed_is_named_or_says_what_it_said(tmp_path: Path) -> None:
+    entry = Entry("gam", configuration(), _result([0.1, 0.2]), (Trial({"knots": 10}, 0.4, 0.01),))
+    entry.save(tmp_path)
+    path = tmp_path / "gam.npz"
+    whole = path.read_bytes()
+    cut = [whole[:length] for length in range(0, len(whole), 40)]
+    changed = [whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :] for at in range(0, len(whole), 3)]
+    refused = 0
+    for content in (*cut, *changed):
+        path.write_bytes(content)
+        try:
+            found = Entry.load(tmp_path, "gam")
+        except InvalidData as error:
+            assert str(path) in str(error)  # noqa: PT017 - bytes that nothing depends on change nothing
+            refused += 1
+        else:
+            assert (found.configuration, found.trials) == (entry.configuration, entry.trials)
+    assert refused >= 0.5 * len([*cut, *changed])
