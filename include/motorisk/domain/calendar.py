@@ -1,6 +1,7 @@
 """Calendar months: of data, and as the time axis of trends."""
 
-from datetime import date, timedelta
+from calendar import monthrange
+from datetime import date
 
 DAYS_A_MONTH = 365.25 / 12
 
@@ -19,13 +20,12 @@ def add_months(day: date, months: int) -> date:
     """The same day `months` later (earlier if negative), or that month's last day where it is shorter."""
     count = day.year * 12 + day.month - 1 + months
     first = date(count // 12, count % 12 + 1, 1)
-    return first + timedelta(days=min(day.day, days_in_month(first)) - 1)
+    return first.replace(day=min(day.day, days_in_month(first)))
 
 
 def days_in_month(day: date) -> int:
     """Number of days of the day's month."""
-    first = first_of_month(day)
-    return ((first + timedelta(days=31)).replace(day=1) - first).days
+    return monthrange(day.year, day.month)[1]
 
 
 def parse_month(text: str) -> date:

@@ -1,6 +1,5 @@
 """Months: of data and of trends."""
 
-from calendar import monthrange
 from datetime import date, timedelta
 
 import pytest
@@ -47,9 +46,22 @@ def test_months_are_added_as_dateutil_adds_them(day: date, months: int) -> None:
     assert add_months(day, months) == day + relativedelta(months=months)
 
 
-@given(DAYS)
-def test_a_month_has_the_days_that_the_standard_library_counts(day: date) -> None:
-    assert days_in_month(day) == monthrange(day.year, day.month)[1]
+@pytest.mark.parametrize(
+    ("day", "days"),
+    [
+        (date(2023, 2, 14), 28),
+        (date(2024, 2, 14), 29),
+        (date(1900, 2, 28), 28),
+        (date(2000, 2, 1), 29),
+        (date(2024, 4, 30), 30),
+        (date(2024, 12, 31), 31),
+        (date(1, 1, 1), 31),
+        (date(9999, 12, 31), 31),
+    ],
+)
+def test_a_month_has_its_days_also_at_the_ends_of_the_calendar(day: date, days: int) -> None:
+    assert days_in_month(day) == days
+    assert add_months(day, 0) == day
 
 
 @given(DAYS)
