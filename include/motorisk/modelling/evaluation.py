@@ -8,8 +8,6 @@ import numpy.typing as npt
 from motorisk.domain.risk import PROBABILITY_UNITS, RISK_CLASSES
 from motorisk.scoring.pricing import Floats, Integers, most_likely
 
-CALIBRATION_BINS = 10
-
 # One hundred-millionth: what a probability of zero could have been before it was rounded.
 SMALLEST_PROBABILITY = 1 / PROBABILITY_UNITS
 CALIBRATION_BINS = 10

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.tree import DecisionTreeRegressor
 
 from motorisk.domain.policy import FEATURES
@@ -46,9 +47,7 @@ def cost_of_explainability(
     }
 
 
-def _where(
-    gains: Floats, snapshot: Snapshot, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]"
-) -> list[dict[str, Any]]:
+def _where(gains: Floats, snapshot: Snapshot, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
     """The segments that gain most in all, told by their bounds; `gain` is a policy's, `share` that of the policies."""
     features = snapshot.matrix()[rows]
     tree = DecisionTreeRegressor(max_depth=DEPTH, min_samples_leaf=MIN_SHARE, random_state=0).fit(features, gains)

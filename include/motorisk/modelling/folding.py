@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 from scipy.interpolate import BSpline
 
@@ -13,9 +12,8 @@ from motorisk.domain.risk import CLASS_BOUNDS
 from motorisk.errors import InvalidData
 from motorisk.modelling.additive import DEGREE, AdditiveRegressor, Curve
 from motorisk.modelling.snapshot import Snapshot
-from motorisk.scoring.pricing import contribution
+from motorisk.scoring.pricing import Floats, contribution
 
-Floats = npt.NDArray[np.float64]
 Weighted = Sequence[tuple[float, Curve]]
 
 

@@ -13,9 +13,10 @@ from motorisk.monitoring.columns import EXACT_ROWS, POINTS, Column, Floats
 from motorisk.monitoring.evidence import convincing
 from motorisk.monitoring.measures import MEASURES
 from motorisk.monitoring.onset import find_onset, find_trend
+from motorisk.monitoring.promise import e_value
 from motorisk.monitoring.reference import Reference
 from motorisk.monitoring.scores import FLAG_METHOD, NUMBER_METHOD, method_of, score
-from motorisk.monitoring.verdict import DRIFT_SHARE, Verdict, alone, e_value
+from motorisk.monitoring.verdict import DRIFT_SHARE, Verdict, alone
 from motorisk.monitoring.windows import Window
 from motorisk.monitoring.wording import describe
 

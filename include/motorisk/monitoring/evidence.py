@@ -28,9 +28,6 @@ VILLE_TIGHTNESS = 0.5
 """Of Ville's bound so much is reached within 180 windows; `bench/drift.py` measures it, and a test keeps it. A bet
 spread over many alternatives never reaches all of it."""
 
-NUMBER_CONTRASTS = ("level", "low end", "high end", "spread")
-FLAG_CONTRASTS = ("share",)
-
 RAMPS = (0.01, 0.04)
 """Standard deviations, a window, of the changes that are bet on: 0.02 a window is 0.5 in two years of months."""
 STEPS = (0.1,)
@@ -44,7 +41,10 @@ def _rank_scores(ranks: Floats) -> Floats:
 
 
 def number_contrasts(reference: Column, current: Column) -> Floats:
-    """(4,) mean rank scores of a column among the reference's values; variance one a row where nothing has changed."""
+    """(4,) mean rank scores of a column among the reference's values: of level, low end, high end and spread.
+
+    Their variance is one a row where nothing has changed.
+    """
     size = reference.weights.sum()
     below = np.concatenate([[0.0], np.cumsum(reference.weights)])
 

@@ -79,6 +79,11 @@ def tolerated_margin(learned: int) -> float:
     return max(MARGIN, ESTIMATION_ERRORS_TOLERATED * ESTIMATION_ERROR / float(np.sqrt(learned))) if learned else MARGIN
 
 
+def e_value(log: float) -> float:
+    """Evidence, given by its natural logarithm, as a number that JSON can hold."""
+    return float(np.exp(min(log, MAX_LOG)))
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What the outcomes that became known say against a version, at the end of each of the days, oldest first.
@@ -92,7 +97,7 @@ class Evidence:
     @property
     def e_value(self) -> float:
         """The evidence on the last day; one where nothing is known."""
-        return float(np.exp(min(self.logs[-1], MAX_LOG))) if len(self.logs) else 1.0
+        return e_value(self.logs[-1]) if len(self.logs) else 1.0
 
     def since(self, alpha: float = ALPHA) -> date | None:
         """The first day on which the evidence had reached 1/alpha; None where it never did."""

@@ -17,7 +17,7 @@ from motorisk.monitoring.wording import percent
 DIGITS = 3
 """Significant digits of euros: the interval makes any more of them noise."""
 MOST_EVIDENCE = 1e12
-"""Stored evidence ends here: more persuades nobody, and years of a broken promise end in infinity, which is no JSON."""
+"""Stored evidence ends here: more persuades nobody."""
 
 
 @dataclass(frozen=True, slots=True)

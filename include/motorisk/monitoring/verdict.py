@@ -29,8 +29,6 @@ CALM_WINDOWS = 2
 RECENT_REFERENCES = 3
 """A drift is over when windows with so many times the reference's rows say so: more would hardly know it better."""
 
-MAX_LOG = 700.0
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -119,8 +117,3 @@ def alone(window: Window) -> Verdict:
     drifted = {name: figures.score >= figures.threshold for name, figures in window.features.items()}
     share = sum(drifted.values()) / len(drifted)
     return Verdict(drifted, dict.fromkeys(drifted, 0.0), share >= DRIFT_SHARE)
-
-
-def e_value(log: float) -> float:
-    """Evidence as a number that JSON can hold."""
-    return float(np.exp(min(log, MAX_LOG)))

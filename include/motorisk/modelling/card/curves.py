@@ -7,12 +7,11 @@ measured against, and what two versions have in common.
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from motorisk.domain.policy import FEATURES, Feature
 from motorisk.domain.rating_plan import RatingPlan
 from motorisk.modelling.card.structure import Line, LineStyle, Panel
-from motorisk.scoring.pricing import contribution
+from motorisk.scoring.pricing import Floats, contribution
 
 POINTS = 121
 LATER = (6.0, 12.0)
@@ -22,7 +21,6 @@ AROUND = 0.1
 TERM_REACH, TREND_REACH = 0.1, 0.01
 """Risk index, and risk index a month, that plots show at least: less moves no price that anybody would notice."""
 
-Floats = npt.NDArray[np.float64]
 Champion = tuple[int, RatingPlan]
 
 

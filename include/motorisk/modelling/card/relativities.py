@@ -4,9 +4,10 @@ import numpy as np
 
 from motorisk.domain.policy import FEATURES
 from motorisk.domain.rating_plan import RatingPlan
-from motorisk.modelling.card.curves import Champion, Floats, change_a_month, part_of_risk
+from motorisk.modelling.card.curves import Champion, change_a_month, part_of_risk
 from motorisk.modelling.card.structure import Section, Table, Text
 from motorisk.modelling.card.wording import signed
+from motorisk.scoring.pricing import Floats
 
 LEVELS = 6
 """Values of each number, from the least to the greatest in training."""
