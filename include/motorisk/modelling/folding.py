@@ -79,7 +79,7 @@ def fold(
     """The rating plan of a model fitted to a snapshot's matrix (columns in the order of `FEATURES`).
 
     Trends run from the snapshot's first policies to `extrapolate_months` after its as-of date, and stop there.
-    `InvalidData` where a term is beyond the bounds of a plan.
+    `InvalidData` where a term, or the change of the spread, is beyond the bounds of a plan.
     """
     months = snapshot.months()
     terms: dict[str, NumberTerm | FlagTerm] = {}
@@ -100,19 +100,28 @@ def fold(
                 ) from None
         terms[name] = _with_averages(term, snapshot.features[name])
     spread_trend = model.spread_trend_ if model.has_trend_ else 0.0
-    return RatingPlan(
-        candidate=candidate,
-        as_of=snapshot.as_of,
-        snapshot_digest=snapshot_digest,
-        intercept=float(model.intercept_ - model.center_ * model.intercept_trend_),
-        intercept_trend=float(model.intercept_trend_),
-        spread=float(model.spread_),
-        spread_trend=float(spread_trend),
-        class_bounds=CLASS_BOUNDS,
-        trend_months=(float(months.min()), float(extrapolate_months)) if model.has_trend_ else (0.0, 0.0),
-        terms=terms,
-        support={name: Support(float(values.min()), float(values.max())) for name, values in snapshot.features.items()},
-    )
+    try:
+        return RatingPlan(
+            candidate=candidate,
+            as_of=snapshot.as_of,
+            snapshot_digest=snapshot_digest,
+            intercept=float(model.intercept_ - model.center_ * model.intercept_trend_),
+            intercept_trend=float(model.intercept_trend_),
+            spread=float(model.spread_),
+            spread_trend=float(spread_trend),
+            class_bounds=CLASS_BOUNDS,
+            trend_months=(float(months.min()), float(extrapolate_months)) if model.has_trend_ else (0.0, 0.0),
+            terms=terms,
+            support={
+                name: Support(float(values.min()), float(values.max())) for name, values in snapshot.features.items()
+            },
+        )
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise InvalidData(
+            f"no rating plan can be made of the model: {problem}: shorten history_months, or see whether the risk "
+            "index changed its unit on the way"
+        ) from None
 
 
 def _steps(curves: Weighted) -> tuple[float, float]:

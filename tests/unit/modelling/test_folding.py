@@ -113,6 +113,15 @@ def test_contributions_of_the_model_sum_to_its_prediction(history: Snapshot) -> 
     assert np.abs(parts - model.predict(history.matrix(), history.months())).max() < 1e-9
 
 
+@pytest.mark.bad_input("training data")
+def test_a_spread_that_changes_beyond_all_meaning_is_refused_with_what_to_do() -> None:
+    simulation = Simulation(date(2014, 1, 1), months=120, policies_a_month=20, drift_until=0)
+    ten_years = Snapshot.of_table(date(2023, 12, 31), pa.concat_tables(simulate(simulation)))
+    noise = np.random.default_rng(1).normal(0, 1, len(ten_years)) * np.exp(-0.07 * (ten_years.months() + 60))
+    with pytest.raises(InvalidData, match=r"spread_trend is too steep .*: shorten history_months"):
+        fitted(replaced(ten_years, risk=ten_years.risk + noise), 5, trend=True)
+
+
 @pytest.mark.parametrize("knots", KNOTS)
 def test_the_plan_is_the_fitted_pipeline_inside_and_far_outside_the_support(
     snapshot_of_month: Months, knots: int
