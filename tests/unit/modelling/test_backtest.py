@@ -5,26 +5,18 @@ from dataclasses import replace
 from datetime import date
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from tests.unit.modelling.histories import history
 
-from motorisk.domain.calendar import add_months
 from motorisk.errors import NotEnoughData
 from motorisk.modelling.backtest import BacktestResult, backtest, choose, distance, is_bridged, origins
 from motorisk.modelling.candidates import CANDIDATES, Candidate, Forecast, Forecaster
 from motorisk.modelling.configuration import TrainingConfiguration
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.scoring.pricing import Columns, Dates
-from motorisk.simulation.portfolio import Simulation, simulate
 
 CONFIGURATION = TrainingConfiguration()
 ADDITIVE = ["gam", "trend_gam"]
-
-
-def history(months: int, delay: int = 12, policies: int = 300, drift_until: int | None = None) -> Snapshot:
-    simulation = Simulation(date(2022, 1, 1), months=months, policies_a_month=policies, drift_until=drift_until)
-    end = add_months(date(2022, 1, 31), months - 1 + delay)
-    return Snapshot.of_table(end, pa.concat_tables(simulate(simulation)))
 
 
 def result(name: str, losses: list[float]) -> BacktestResult:

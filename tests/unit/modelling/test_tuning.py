@@ -1,12 +1,11 @@
 """What candidates bring to the competition: settings found on earlier months, terms held still, files that keep it."""
 
 from collections.abc import Iterable
-from datetime import date
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from tests.unit.modelling.histories import history
 
 from motorisk.domain.calendar import add_months
 from motorisk.errors import InvalidData
@@ -16,13 +15,6 @@ from motorisk.modelling.candidates import CANDIDATES
 from motorisk.modelling.configuration import CHAMPION, TrainingConfiguration
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.modelling.tuning import Entry, Trial, as_champion, enter
-from motorisk.simulation.portfolio import Simulation, simulate
-
-
-def history(months: int, delay: int = 12, policies: int = 300, drift_until: int | None = None) -> Snapshot:
-    simulation = Simulation(date(2022, 1, 1), months=months, policies_a_month=policies, drift_until=drift_until)
-    end = add_months(date(2022, 1, 31), months - 1 + delay)
-    return Snapshot.of_table(end, pa.concat_tables(simulate(simulation)))
 
 
 def configuration(**values: object) -> TrainingConfiguration:
