@@ -1,9 +1,6 @@
 """`motorisk monitor`: drift of the quotes as they come, beside the service."""
 
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +12,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from motorisk.commands.opening import warehouse
 from motorisk.commands.output import JsonOption, console, notices, print_json
 from motorisk.commands.priority import give_way
+from motorisk.commands.stopping import stopped_by_signals
 from motorisk.errors import DatabaseUnavailable, NoChampion
 from motorisk.settings import settings
 
@@ -54,7 +52,7 @@ def monitor(
         console.print(f"{len(windows)} windows closed, {found.pending():,} quotes wait for the next.")
         return
     give_way()
-    with _stopped_by_signals() as stopped:
+    with stopped_by_signals() as stopped:
         _follow(found, stopped, heartbeat, as_json=json)
 
 
@@ -95,15 +93,3 @@ def _tell(window: "LiveWindow") -> None:
         soft_wrap=True,
         highlight=False,
     )
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set: the window that is being measured is finished first."""
-    stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

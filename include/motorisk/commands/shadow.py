@@ -1,7 +1,5 @@
 """`motorisk shadow`: challengers that price every quote too, without any effect on customers."""
 
-import signal
-import threading
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +15,7 @@ from motorisk.commands.opening import warehouse
 from motorisk.commands.options import ByOption, CommentOption, parse_day
 from motorisk.commands.output import JsonOption, console, notices, print_json
 from motorisk.commands.priority import give_way
+from motorisk.commands.stopping import stopped_by_signals
 from motorisk.registry import shadows
 from motorisk.registry.shadows import Shadow
 
@@ -112,13 +111,11 @@ def run(
 
     engine = warehouse()
     give_way()
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    if not once:
-        keep_following(engine, stopped, every=every, told=tell)
-        return
-    followed = follow(engine, stopped=stopped.is_set)
+    with stopped_by_signals() as stopped:
+        if not once:
+            keep_following(engine, stopped, every=every, told=tell)
+            return
+        followed = follow(engine, stopped=stopped.is_set)
     for found in followed:
         if found.error is None:
             tell(found)
