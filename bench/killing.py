@@ -27,12 +27,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
 from bench.client import Answers, load
-from motorisk.demo.airflow import AirflowApi
+from motorisk.demo.airflow import AirflowApi, AirflowAway
 
 PROJECT = Path(__file__).parent.parent
 PARTS = ("quotes", "scheduler", "postgres")
@@ -117,7 +116,7 @@ class Platform:
         """The state of a run, or that Airflow does not answer."""
         try:
             found = self._api.newest_run(dag_id)
-        except httpx.HTTPError:
+        except AirflowAway:
             return "unknown"
         if found is None or found["dag_run_id"] != run_id:
             return "another run"

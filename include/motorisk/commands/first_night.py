@@ -1,7 +1,7 @@
 """`motorisk first-night`: what `motorisk demo` does with Airflow, in an Airflow that runs elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,6 @@ import typer
 from motorisk.commands.opening import warehouse
 from motorisk.commands.output import JsonOption, notices, print_json
 from motorisk.commands.service import summary
-from motorisk.errors import ComponentFailed
 from motorisk.settings import settings
 
 if TYPE_CHECKING:
@@ -31,14 +30,15 @@ def first_night(
     """
     from motorisk.demo.airflow import AirflowApi
     from motorisk.demo.night import DAGS, FirstNight
+    from motorisk.demo.waiting import wait_until
 
     engine = warehouse()
     if not FirstNight.is_over(engine):
         api = AirflowApi(airflow, user, password)
-        _wait(lambda: _logged_in(api), f"Airflow at {airflow} did not let {user} in", READ_SECONDS)
-        _wait(lambda: api.dag_ids() >= set(DAGS), "Airflow did not read the DAGs", READ_SECONDS)
+        wait_until(lambda: _logged_in(api), f"Airflow at {airflow} did not let {user} in", READ_SECONDS)
+        wait_until(lambda: api.dag_ids() >= set(DAGS), "Airflow did not read the DAGs", READ_SECONDS)
         by_people = settings().approval == "human"
-        FirstNight(api, engine, by_people=by_people, wait=_wait, step=_step, logs="in Airflow").run()
+        FirstNight(api, engine, by_people=by_people, wait=wait_until, step=_step, logs="in Airflow").run()
     facts = summary(engine)
     if json:
         print_json(facts)
@@ -50,16 +50,7 @@ def first_night(
 
 
 def _logged_in(api: "AirflowApi") -> bool:
-    import httpx
-
-    try:
-        api.log_in()
-    except httpx.TransportError:  # not up yet, or again
-        return False
-    except httpx.HTTPStatusError as error:
-        if error.response.is_server_error:
-            return False
-        raise ComponentFailed(f"Airflow refused the login: {error.response.status_code}") from None
+    api.log_in()
     return True
 
 
@@ -68,18 +59,3 @@ def _step(what: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     notices.print(f"{what} ({time.monotonic() - start:.1f} s)", highlight=False)
-
-
-def _wait(done: Callable[[], bool], otherwise: str, seconds: float) -> None:
-    import httpx
-
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if done():
-                return
-        except httpx.TransportError as error:  # Airflow's API server is started again
-            notices.print(f"Waiting: {error}", markup=False, highlight=False)
-        if time.monotonic() > deadline:
-            raise ComponentFailed(f"{otherwise} within {seconds:.0f} s")
-        time.sleep(1)

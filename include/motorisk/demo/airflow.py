@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,13 @@ def _private(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(content)
+
+
+def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that keep what Airflow's components ask of each other from a proxy of the environment."""
+    hosts = [environment.get("no_proxy") or environment.get("NO_PROXY"), HOST]
+    listed = ",".join(filter(None, hosts))
+    return {"NO_PROXY": listed, "no_proxy": listed}
 
 
 def _statsd(address: str | None) -> dict[str, str]:
@@ -85,7 +93,7 @@ class LocalAirflow:
     def environment(self) -> dict[str, str]:
         """Environment variables of Airflow's processes; the database is created where it is missing."""
         project = checkout()
-        own = self._secrets()
+        keys = self._secrets()
         self.passwords()
         database = ensure_database(self._settings, DATABASE).render_as_string(hide_password=False)
         options = {
@@ -94,15 +102,15 @@ class LocalAirflow:
             "CORE__EXECUTOR": "LocalExecutor",
             "CORE__PARALLELISM": "3",
             "CORE__LOAD_EXAMPLES": "False",
-            "CORE__FERNET_KEY": own["fernet"],
+            "CORE__FERNET_KEY": keys["fernet"],
             "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "DATABASE__SQL_ALCHEMY_CONN": database,
             "API__BASE_URL": self.url,
-            "API__SECRET_KEY": own["api"],
+            "API__SECRET_KEY": keys["api"],
             "API__WORKERS": "1",
-            "API_AUTH__JWT_SECRET": own["jwt"],
+            "API_AUTH__JWT_SECRET": keys["jwt"],
             "DAG_PROCESSOR__PARSING_PROCESSES": "1",
             # To read a DAG costs half a second of a processor; one that somebody edits is read again at once.
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
@@ -119,7 +127,8 @@ class LocalAirflow:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
         airflow = {f"AIRFLOW__{name}": value for name, value in options.items()}
-        return {**inherited, "PATH": path, "AIRFLOW_HOME": str(self.home), **platform, **airflow}
+        own = {"PATH": path, "AIRFLOW_HOME": str(self.home), **_without_proxy(inherited)}
+        return {**inherited, **own, **platform, **airflow}
 
     def migrate(self, environment: dict[str, str]) -> None:
         """Bring Airflow's own tables to its version; skipped where that was done before."""
@@ -151,55 +160,75 @@ class LocalAirflow:
         ]
 
 
+# A proxy of the environment does not reach what runs on this machine.
+_WITHOUT_PROXY: dict[str, httpx.BaseTransport | None] = {"all://127.0.0.1": None, "all://localhost": None}
+
+
+class AirflowAway(ComponentFailed):
+    """Airflow's API does not answer, or only with errors of its own. Trying again may help."""
+
+
 class AirflowApi:
-    """The few calls of Airflow's REST API that the demo makes, as the operator."""
+    """The few calls of Airflow's REST API that the demo makes, as the operator.
+
+    Each raises `AirflowAway`, or `ComponentFailed` where Airflow refuses it.
+    """
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self.url = url.rstrip("/")
         self._login = {"username": user, "password": password}
-        self._client = httpx.Client(base_url=self.url, timeout=30)
+        try:
+            self._client = httpx.Client(base_url=self.url, timeout=30, mounts=_WITHOUT_PROXY)
+        except httpx.InvalidURL as error:
+            raise ComponentFailed(f"{url!r} is no address of an Airflow: {error}") from None
 
     def is_healthy(self) -> bool:
         """Whether all four components answer or send heartbeats."""
         try:
-            found = self._client.get("/api/v2/monitor/health")
-            health = found.json() if found.is_success else {}
-        except (httpx.HTTPError, ValueError):
+            health = self._ask("GET", "/api/v2/monitor/health")
+        except ComponentFailed:
             return False
         return all((health.get(component) or {}).get("status") == "healthy" for component in HEALTHY)
 
     def log_in(self) -> None:
         """Get the token for the calls below."""
-        answer = self._client.post("/auth/token", json=self._login)
-        answer.raise_for_status()
-        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        token = self._ask("POST", "/auth/token", json=self._login)["access_token"]
+        self._client.headers["Authorization"] = f"Bearer {token}"
 
     def dag_ids(self) -> set[str]:
         """The DAGs that the DAG processor has read."""
-        return {dag["dag_id"] for dag in self._get("/api/v2/dags")["dags"]}
+        return {dag["dag_id"] for dag in self._ask("GET", "/api/v2/dags")["dags"]}
 
     def import_errors(self) -> list[str]:
         """What could not be read, one line each."""
-        errors = self._get("/api/v2/importErrors")["import_errors"]
+        errors = self._ask("GET", "/api/v2/importErrors")["import_errors"]
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
 
     def unpause(self, dag_id: str) -> None:
         """Let a DAG run by its schedule."""
-        self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
 
     def newest_run(self, dag_id: str) -> dict[str, Any] | None:
         """The newest run of a DAG."""
-        runs = self._get(f"/api/v2/dags/{dag_id}/dagRuns", order_by="-run_after", limit=1)["dag_runs"]
+        newest = {"order_by": "-run_after", "limit": 1}
+        runs = self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=newest)["dag_runs"]
         return runs[0] if runs else None
 
     def trigger(self, dag_id: str, **params: Any) -> str:
         """Start a run of a DAG now; returns the run's id."""
         body = {"logical_date": None, "conf": params}
-        answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
-        answer.raise_for_status()
-        return str(answer.json()["dag_run_id"])
+        return str(self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
-    def _get(self, path: str, **parameters: Any) -> dict[str, Any]:
-        answer = self._client.get(path, params=parameters)
-        answer.raise_for_status()
-        return dict(answer.json())
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            answer = self._client.request(method, path, **options)
+            answer.raise_for_status()
+            return dict(answer.json())
+        except httpx.HTTPStatusError as error:
+            refusal = AirflowAway if error.response.is_server_error else ComponentFailed
+            said = f"{error.response.status_code} {error.response.reason_phrase}"
+            raise refusal(f"Airflow at {self.url} answers {method} {path} with {said}") from None
+        except httpx.UnsupportedProtocol:
+            raise ComponentFailed(f"Airflow's address is like http://127.0.0.1:8080, got {self.url!r}") from None
+        except (httpx.HTTPError, ValueError) as error:  # ValueError: what answers is not Airflow, or not yet
+            raise AirflowAway(f"Airflow at {self.url} does not answer: {error}") from None

@@ -17,7 +17,8 @@ from motorisk.demo.airflow import OPERATOR, AirflowApi, LocalAirflow
 from motorisk.demo.night import DAGS, FirstNight
 from motorisk.demo.processes import Component, Supervisor
 from motorisk.demo.prometheus import LocalPrometheus
-from motorisk.errors import ComponentFailed, TransitionRefused
+from motorisk.demo.waiting import wait_until
+from motorisk.errors import TransitionRefused
 from motorisk.files import make_folder
 from motorisk.pipelines.simulate import is_empty
 from motorisk.ports import require_free_port
@@ -152,17 +153,15 @@ class Demo:
 
     def _answers(self, path: str, url: str | None = None) -> bool:
         try:
-            return httpx.get((url or self._health_url) + path, timeout=30).is_success
+            return httpx.get(
+                (url or self._health_url) + path, timeout=30, trust_env=False
+            ).is_success  # no proxy reaches us
         except httpx.HTTPError:
             return False
 
     def _wait(self, done: Callable[[], bool], otherwise: str, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            self._supervisor.check()
-            if time.monotonic() > deadline:
-                raise ComponentFailed(f"{otherwise} within {seconds:.0f} s; logs are under {self.airflow.logs}")
-            time.sleep(0.5)
+        advice = f"; logs are under {self.airflow.logs}"
+        wait_until(done, otherwise, seconds, meanwhile=self._supervisor.check, advice=advice)
 
     def _wait_for_a_night(self, engine: Engine) -> None:
         """Let the DAGs run by their schedules, and show what came of it."""
