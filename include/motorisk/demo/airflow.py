@@ -36,9 +36,12 @@ def checkout() -> Path:
 
 
 def _private(path: Path, content: str) -> None:
+    """Write a file that only its owner reads, whole or not at all: it is never written again."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(content)
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(content)
+    new.replace(path)
 
 
 def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
