@@ -17,6 +17,11 @@ def require_free_port(host: str, port: int, what: str, variable: str) -> None:
             ) from None
 
 
+def authority(host: str, port: int) -> str:
+    """Host and port as they stand in addresses: `127.0.0.1:8000`, `[::1]:8000`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def free_port() -> int:
     """A port of this machine's loopback that nobody listens on now: for benchmarks and tests."""
     with socket.socket() as probe:

@@ -1,13 +1,83 @@
 """What `motorisk demo` looks at and writes before it starts Airflow, and its end when something fails."""
 
 import resource
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from motorisk.demo.airflow import LocalAirflow
+from motorisk.ports import free_port
 from motorisk.settings import Settings
+
+PORTS = ("AIRFLOW_PORT", "QUOTE_PORT", "DRIFT_UI_PORT", "PROMETHEUS_PORT")
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from rich.console import Console
+from motorisk.demo.platform import Demo
+from motorisk.demo.processes import Component
+from motorisk.errors import ComponentFailed
+from motorisk.settings import settings
+
+COMPONENT = '''
+import signal, sys, time
+def end(*_):
+    time.sleep(1.5)
+    print("ended", flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print("up", flush=True)
+time.sleep(60)
+'''
+demo = Demo(settings(), Console(stderr=True))
+
+def simulate(engine):
+    log = settings().home / "component.log"
+    demo._supervisor.start(Component("slow", [sys.executable, "-c", COMPONENT], os.environ, log))
+    while "up" not in log.read_text():
+        time.sleep(0.05)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    raise ComponentFailed("the simulation broke")
+
+demo.run(simulate, lambda engine: None, stop_when_ready=True)
+"""
+
+
+@pytest.fixture
+def environment(server_environment: dict[str, str]) -> dict[str, str]:
+    return server_environment | {f"MOTORISK_{name}": str(free_port()) for name in PORTS}
+
+
+@pytest.mark.fault("port taken")
+def test_a_taken_admin_port_is_named_with_the_variable_that_changes_it(environment: dict[str, str]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "motorisk", "demo"],
+            env={**environment, "MOTORISK_QUOTE_ADMIN_PORT": port},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"port {port} for metrics and health cannot be used" in done.stderr
+    assert "MOTORISK_QUOTE_ADMIN_PORT" in done.stderr
+
+
+def test_what_fails_is_taken_down_whole_also_when_somebody_presses_ctrl_c(
+    environment: dict[str, str], settings: Settings
+) -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert "the simulation broke" in done.stderr
+    assert "Stopped" not in done.stderr
+    assert (settings.home / "component.log").read_text() == "up\nended\n"
 
 
 @contextmanager

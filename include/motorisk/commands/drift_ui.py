@@ -4,7 +4,7 @@ import sys
 
 from motorisk.commands.output import JsonOption, notices, print_json
 from motorisk.errors import FolderNotWritable
-from motorisk.ports import require_free_port
+from motorisk.ports import authority, require_free_port
 from motorisk.settings import settings
 
 
@@ -16,7 +16,7 @@ def drift_ui(json: JsonOption = False) -> None:
 
     found = settings()
     require_free_port(found.drift_ui_host, found.drift_ui_port, "drift reports", "MOTORISK_DRIFT_UI_PORT")
-    url = f"http://{found.drift_ui_host}:{found.drift_ui_port}"
+    url = f"http://{authority(found.drift_ui_host, found.drift_ui_port)}"
     if json:
         print_json({"url": url})
         sys.stdout.flush()

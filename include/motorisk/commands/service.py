@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select
 from motorisk.commands.data import default_start
 from motorisk.commands.output import JsonOption, console, notices, print_json, progress_bar
 from motorisk.errors import ComponentFailed
+from motorisk.ports import authority
 from motorisk.registry.versions import champion
 from motorisk.settings import settings
 from motorisk.warehouse.tables import drift_metric, drift_run, score_run
@@ -27,7 +28,7 @@ def serve(json: JsonOption = False) -> None:
     if importlib.util.find_spec("motorisk_web") is None or importlib.util.find_spec("gunicorn") is None:
         raise ComponentFailed("the quote service is not installed (extra `web`)")
     if json:
-        print_json({"url": f"http://{settings().quote_host}:{settings().quote_port}"})
+        print_json({"url": f"http://{authority(settings().quote_host, settings().quote_port)}"})
         sys.stdout.flush()
     arguments = [sys.executable, "-m", "gunicorn", "-c", "python:motorisk_web.gunicorn_conf"]
     os.execv(sys.executable, arguments)  # noqa: S606
@@ -90,7 +91,7 @@ def demo(
             "airflow": platform.airflow.url,
             "quotes": platform.quotes_url,
             "quotes_documentation": f"{platform.quotes_url}/docs",
-            "metrics": f"{platform.quotes_url}/metrics/",
+            "metrics": f"{platform.metrics_url}/metrics/",
             "drift_reports": platform.drift_url,
         }
         if platform.prometheus.is_installed:

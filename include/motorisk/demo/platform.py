@@ -21,12 +21,13 @@ from motorisk.demo.waiting import wait_until
 from motorisk.errors import TransitionRefused
 from motorisk.files import make_folder
 from motorisk.pipelines.simulate import is_empty
-from motorisk.ports import require_free_port
+from motorisk.ports import authority, require_free_port
 from motorisk.settings import Settings
 from motorisk.warehouse.database import embedded_server, open_warehouse
 from motorisk.warehouse.migrate import upgrade
 
 START_SECONDS = 300
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
@@ -34,10 +35,14 @@ class Stopped(BaseException):
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    # A second Ctrl-C must not interrupt the stopping.
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, signal.SIG_IGN)
+    _finish_in_peace()
     raise Stopped
+
+
+def _finish_in_peace() -> None:
+    """Let no Ctrl-C interrupt the stopping."""
+    for name in SIGNALS:
+        signal.signal(name, signal.SIG_IGN)
 
 
 class Demo:
@@ -47,9 +52,9 @@ class Demo:
         self.settings = settings
         self.airflow = LocalAirflow(settings)
         self.prometheus = LocalPrometheus(settings)
-        self.quotes_url = f"http://{settings.quote_host}:{settings.quote_port}"
-        self.drift_url = f"http://{settings.drift_ui_host}:{settings.drift_ui_port}"
-        self._health_url = f"http://{settings.quote_host}:{settings.quote_admin_port or settings.quote_port}"
+        self.quotes_url = f"http://{authority(settings.quote_host, settings.quote_port)}"
+        self.metrics_url = f"http://{authority(settings.quote_host, settings.quote_admin_port or settings.quote_port)}"
+        self.drift_url = f"http://{authority(settings.drift_ui_host, settings.drift_ui_port)}"
         self._console = console
         self._supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}", highlight=False))
 
@@ -57,7 +62,7 @@ class Demo:
         self, simulate: Callable[[Engine], None], when_ready: Callable[[Engine], None], *, stop_when_ready: bool
     ) -> None:
         """Start everything, wait for a green night, tell `when_ready`, watch until stopped; leave nothing behind."""
-        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for name in SIGNALS:
             signal.signal(name, _stop)
         try:
             with self._alone():
@@ -83,16 +88,23 @@ class Demo:
                 raise TransitionRefused(
                     f"a demo runs already under {self.settings.home}: stop it, or set MOTORISK_HOME to another folder"
                 ) from None
-            require_free_port("127.0.0.1", self.settings.airflow_port, "Airflow", "MOTORISK_AIRFLOW_PORT")
-            require_free_port(
-                self.settings.quote_host, self.settings.quote_port, "the quote service", "MOTORISK_QUOTE_PORT"
-            )
-            require_free_port(
-                self.settings.drift_ui_host, self.settings.drift_ui_port, "drift reports", "MOTORISK_DRIFT_UI_PORT"
-            )
-            if self.prometheus.is_installed:
-                require_free_port("127.0.0.1", self.settings.prometheus_port, "Prometheus", "MOTORISK_PROMETHEUS_PORT")
+            self._require_free_ports()
             yield
+
+    def _require_free_ports(self) -> None:
+        """Name the one that is taken, before anything is started."""
+        own = self.settings
+        ports = [
+            ("127.0.0.1", own.airflow_port, "Airflow", "MOTORISK_AIRFLOW_PORT"),
+            (own.quote_host, own.quote_port, "the quote service", "MOTORISK_QUOTE_PORT"),
+            (own.quote_host, own.quote_admin_port, "metrics and health", "MOTORISK_QUOTE_ADMIN_PORT"),
+            (own.drift_ui_host, own.drift_ui_port, "drift reports", "MOTORISK_DRIFT_UI_PORT"),
+        ]
+        if self.prometheus.is_installed:
+            ports.append(("127.0.0.1", own.prometheus_port, "Prometheus", "MOTORISK_PROMETHEUS_PORT"))
+        for host, port, what, variable in ports:
+            if port is not None:
+                require_free_port(host, port, what, variable)
 
     @contextmanager
     def _step(self, what: str) -> Iterator[None]:
@@ -143,19 +155,17 @@ class Demo:
         self._supervisor.start(Component(name, arguments, environment, self.settings.home / "logs" / log))
 
     def _quotes_live(self) -> bool:
-        return self._answers("/healthz")
+        return self._answers(f"{self.metrics_url}/healthz")
 
     def _quotes_ready(self) -> bool:
-        return self._answers("/readyz")
+        return self._answers(f"{self.metrics_url}/readyz")
 
     def _drift_reports_live(self) -> bool:
-        return self._answers("/api/projects/", self.drift_url)
+        return self._answers(f"{self.drift_url}/api/projects/")
 
-    def _answers(self, path: str, url: str | None = None) -> bool:
+    def _answers(self, url: str) -> bool:
         try:
-            return httpx.get(
-                (url or self._health_url) + path, timeout=30, trust_env=False
-            ).is_success  # no proxy reaches us
+            return httpx.get(url, timeout=30, trust_env=False).is_success  # no proxy reaches this machine
         except httpx.HTTPError:
             return False
 
@@ -179,6 +189,7 @@ class Demo:
             self._wait(self._quotes_ready, "the quote service did not pick up the champion", 30)
 
     def _take_down(self) -> None:
+        _finish_in_peace()
         with self._console.status("Stopping"):
             self._supervisor.stop()
             if self.settings.database_url is None:

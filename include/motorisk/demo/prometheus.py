@@ -7,6 +7,7 @@ from pathlib import Path
 
 from motorisk.demo.airflow import checkout
 from motorisk.demo.processes import Component
+from motorisk.ports import authority
 from motorisk.settings import Settings
 
 HOST = "127.0.0.1"
@@ -20,7 +21,7 @@ class LocalPrometheus:
         self._address = f"{HOST}:{settings.prometheus_port}"
         self._home = settings.home / "prometheus"
         self._log = settings.home / "logs" / "prometheus.log"
-        self._quotes = f"{settings.quote_host}:{settings.quote_admin_port or settings.quote_port}"
+        self._quotes = authority(settings.quote_host, settings.quote_admin_port or settings.quote_port)
         self._program = shutil.which("prometheus")
 
     @property
