@@ -32,7 +32,7 @@ with DAG(
     max_active_runs=1,
     params={
         "as_of": as_of_param(),
-        "keep_months": Param(None, type=["null", "integer"], minimum=0, title="Months to keep"),
+        "keep_months": Param(None, type=["null", "integer"], minimum=0, maximum=1200, title="Months to keep"),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Only say what would be done."),
     },
     tags=["motorisk", "score"],

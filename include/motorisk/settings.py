@@ -103,7 +103,10 @@ class Settings(BaseSettings):
         description="Largest change of a net premium at renewal, up or down, as a share (0.15); unset: no cap",
     )
     score_keep_months: int = Field(
-        default=24, ge=0, description="Months for which scores stay in the database before they go to the archive"
+        default=24,
+        ge=0,
+        le=1200,
+        description="Months for which scores stay in the database before they go to the archive",
     )
     score_archive: Path | None = Field(
         default=None, description="Folder for scores that left the database; unset means MOTORISK_HOME/archive/scores"

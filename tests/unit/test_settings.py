@@ -155,6 +155,7 @@ def test_variables_of_others_are_let_alone(monkeypatch: pytest.MonkeyPatch) -> N
         ("MOTORISK_QUOTE_WORKERS", "0", "greater than or equal to 1"),
         ("MOTORISK_QUOTE_THREADS", "257", "less than or equal to 256"),
         ("MOTORISK_DRIFT_MIN_ROWS", "2.5", "valid integer"),
+        ("MOTORISK_SCORE_KEEP_MONTHS", "1201", "less than or equal to 1200"),
         ("MOTORISK_APPROVAL", "robot", "'auto' or 'human'"),
         ("MOTORISK_APPROVAL", "auto\nhuman", "'auto' or 'human'"),
     ],

@@ -28,7 +28,10 @@ def monitor(
     once: Annotated[bool, typer.Option("--once", help="Close the windows that are due, and end.")] = False,
     window: Annotated[int, typer.Option(min=30, max=100_000, help="Quotes a window.")] = 1500,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds after which a window is closed with fewer quotes, at least 30.")
+        float,
+        typer.Option(
+            min=1, max=31_622_400, help="Seconds after which a window is closed with fewer quotes, at least 30."
+        ),
     ] = 86_400,
     heartbeat: Annotated[
         Path | None,

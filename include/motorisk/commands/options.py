@@ -8,11 +8,14 @@ import typer
 
 from motorisk.domain.calendar import parse_month
 
+FIRST_YEAR, LAST_YEAR = 1000, 8999
+"""Centuries of days and months can be counted from them without leaving the calendar of dates, which ends in 9999."""
+
 
 def parse_day(text: str) -> date:
     """Read a date as people type it on the command line."""
     try:
-        return date.fromisoformat(text)
+        return _within_the_calendar(date.fromisoformat(text))
     except ValueError:
         raise typer.BadParameter(f"a date is written YYYY-MM-DD, got {text!r}") from None
 
@@ -20,9 +23,21 @@ def parse_day(text: str) -> date:
 def parse_month_option(text: str) -> date:
     """Read a month as people type it on the command line."""
     try:
-        return parse_month(text)
+        return _within_the_calendar(parse_month(text))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def _within_the_calendar(day: date) -> date:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise typer.BadParameter(f"a year lies between {FIRST_YEAR} and {LAST_YEAR}, got {day.year}")
+    return day
+
+
+def require_in_order(first: date | None, last: date | None) -> None:
+    """Refuse, as wrong usage, days or months of which the last is before the first."""
+    if first is not None and last is not None and last < first:
+        raise typer.BadParameter(f"--to is before --from: {last} is before {first}")
 
 
 AsOfOption = Annotated[

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from motorisk.commands.opening import warehouse
-from motorisk.commands.options import parse_day
+from motorisk.commands.options import parse_day, require_in_order
 from motorisk.commands.output import JsonOption, console, print_json, progress_bar
 from motorisk.quoting.backlog import Backlog
 from motorisk.settings import settings
@@ -31,7 +31,9 @@ def replay(
         date | None,
         typer.Option("--to", parser=parse_day, metavar="YYYY-MM-DD", help="Up to this day, included; default: today."),
     ] = None,
-    sample: Annotated[int | None, typer.Option(min=1, help="No more than so many quotes of the days.")] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000_000, help="No more than so many quotes of the days.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Compute quotes again with the version and the tariff that priced them; exit 1 if anything differs."""
@@ -39,11 +41,12 @@ def replay(
 
     if bool(quote_ids) == (first is not None) or (first is None and (last is not None or sample is not None)):
         raise typer.BadParameter("name quotes, or days by --from and --to")
+    until = last or datetime.now(UTC).date()
+    require_in_order(first, until)
     with progress_bar("Replaying", quiet=json) as progress:
         if first is None:
             run = replay_ids(warehouse(), quote_ids or [])
         else:
-            until = last or datetime.now(UTC).date()
             run = replay_days(warehouse(), first, until, sample=sample, progress=progress)
     if json:
         print_json(

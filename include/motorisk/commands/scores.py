@@ -16,9 +16,11 @@ app = typer.Typer(no_args_is_help=True, help="Published scores.")
 
 @app.command()
 def retain(
-    keep_days: Annotated[int | None, typer.Option(min=0, help="Days for which scores stay in the database.")] = None,
+    keep_days: Annotated[
+        int | None, typer.Option(min=0, max=36_600, help="Days for which scores stay in the database.")
+    ] = None,
     keep_months: Annotated[
-        int | None, typer.Option(min=0, help="The same in months; default: MOTORISK_SCORE_KEEP_MONTHS.")
+        int | None, typer.Option(min=0, max=1200, help="The same in months; default: MOTORISK_SCORE_KEEP_MONTHS.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     json: JsonOption = False,

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from motorisk.commands.models import VersionArgument
 from motorisk.commands.opening import warehouse
-from motorisk.commands.options import ByOption, CommentOption, parse_day
+from motorisk.commands.options import ByOption, CommentOption, parse_day, require_in_order
 from motorisk.commands.output import JsonOption, console, notices, print_json
 from motorisk.commands.priority import give_way
 from motorisk.commands.stopping import stopped_by_signals
@@ -138,8 +138,7 @@ def report(
     from motorisk.pipelines.shadow.comparison import report as compare
     from motorisk.pipelines.shadow.wording import to_markdown
 
-    if first is not None and last is not None and last < first:
-        raise typer.BadParameter("--to is before --from")
+    require_in_order(first, last)
     with warehouse().connect() as connection:
         found = compare(connection, version, first=first, last=last)
     if json:

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from motorisk.commands.opening import warehouse
-from motorisk.commands.options import ConfigOption, OverridesOption, parse_month_option
+from motorisk.commands.options import ConfigOption, OverridesOption, parse_month_option, require_in_order
 from motorisk.commands.output import JsonOption, console, print_json, progress_bar
 from motorisk.files import make_folder
 from motorisk.settings import settings
@@ -42,8 +42,7 @@ def timelapse(
     from motorisk.modelling.configuration import load_configuration
     from motorisk.pipelines.timelapse import replay
 
-    if last < first:
-        raise typer.BadParameter("--to is before --from")
+    require_in_order(first, last)
     configuration = load_configuration(config or settings().training_config, [*QUICK, *(overrides or ())])
     engine, frames = warehouse(), []
     with progress_bar("Replaying", quiet=json) as progress:
