@@ -182,6 +182,9 @@ def test_the_commands_tell_what_they_did(
     assert json.loads(done.stdout)["rows"] == 6, done.stderr
     refused = motorisk("export", str(file), "--as-of", "2024-03-31")
     assert (refused.returncode, "MOTORISK_PSEUDONYM_KEY" in refused.stderr) == (1, True)
+    elsewhere = str(file.parent / "no" / "policies.csv")
+    unwritten = motorisk("export", elsewhere, "--as-of", "2024-03-31", MOTORISK_PSEUDONYM_KEY=KEY)
+    assert unwritten.stderr.strip() == f"Not written or read: {elsewhere}: No such file or directory"
     short = motorisk("export", str(file), "--as-of", "2024-03-31", MOTORISK_PSEUDONYM_KEY="s3cret")
     assert short.returncode == 1
     assert "s3cret" not in short.stderr

@@ -165,10 +165,7 @@ def _write(path: Path, page: str) -> None:
     if path == Path("-"):
         typer.echo(page)
         return
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"cannot write {path}: {error.strerror}", param_hint="--html") from None
+    path.write_text(page, encoding="utf-8")
     console.print(f"Wrote {path}", markup=False, highlight=False)
 
 

@@ -14,7 +14,7 @@ from motorisk.commands.opening import warehouse
 from motorisk.commands.options import AsOfOption
 from motorisk.commands.output import JsonOption, console, print_json, print_pairs, progress_bar
 from motorisk.domain.calendar import month_name
-from motorisk.errors import InvalidData, NotEnoughData
+from motorisk.errors import NotEnoughData
 from motorisk.monitoring.measures import Kind
 from motorisk.settings import settings
 
@@ -133,10 +133,7 @@ def _write_report(as_of: date, kind: Kind, file: Path, *, json: bool) -> None:
         raise NotEnoughData(
             f"no drift report of {kind.value} as of {as_of} is in {place}: run `motorisk drift --as-of {as_of}`"
         )
-    try:
-        file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InvalidData(f"{file} cannot be written: {error.strerror}") from error
+    file.write_text(page, encoding="utf-8")
     if json:
         print_json({"as_of": as_of, "kind": kind, "html": file})
     else:

@@ -61,8 +61,8 @@ def export(
     with progress_bar("Exporting", quiet=json) as progress:
         try:
             done = export_policies(warehouse(), file, as_of, key.get_secret_value(), progress)
-        except OSError as error:
-            raise SettingsError(f"cannot write {file}: {error.strerror}") from None
+        except OSError as error:  # it names the file that becomes the export when it is whole
+            raise OSError(error.errno, error.strerror, str(file)) from None
     if json:
         print_json(done)
     else:
