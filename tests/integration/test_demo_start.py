@@ -98,7 +98,7 @@ def test_logins_that_a_full_disk_did_not_take_are_made_again(settings: Settings)
     made = airflow.passwords()
     assert made.keys() == {"admin", "uma"}
     assert airflow.passwords() == made
-    assert (airflow.home / "passwords.json").stat().st_mode & 0o777 == 0o600
+    assert airflow.passwords_file.stat().st_mode & 0o777 == 0o600
 
 
 def test_airflows_components_reach_each_other_past_a_proxy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

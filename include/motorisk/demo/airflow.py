@@ -21,8 +21,8 @@ from motorisk.warehouse.database import ensure_database
 
 DATABASE = "airflow"
 HOST = "127.0.0.1"
-OPERATOR = "admin"
-USERS = {OPERATOR: "admin", "uma": "user"}
+OPERATOR, UNDERWRITER = "admin", "uma"
+USERS = {OPERATOR: "admin", UNDERWRITER: "user"}
 """Logins and their roles: the operator, and an underwriter who approves."""
 HEALTHY = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
@@ -70,6 +70,7 @@ class LocalAirflow:
     def __init__(self, settings: Settings) -> None:
         self.home = settings.home / "airflow"
         self.logs = settings.home / "logs"
+        self.passwords_file = self.home / "passwords.json"
         self.url = f"http://{HOST}:{settings.airflow_port}"
         self._port = settings.airflow_port
         self._settings = settings
@@ -77,10 +78,9 @@ class LocalAirflow:
 
     def passwords(self) -> dict[str, str]:
         """The logins' passwords, made at the first call."""
-        path = self.home / "passwords.json"
-        if not path.exists():
-            _private(path, json.dumps({user: secrets.token_urlsafe(9) for user in USERS}))
-        return dict(json.loads(path.read_text()))
+        if not self.passwords_file.exists():
+            _private(self.passwords_file, json.dumps({user: secrets.token_urlsafe(9) for user in USERS}))
+        return dict(json.loads(self.passwords_file.read_text()))
 
     def _secrets(self) -> dict[str, str]:
         path = self.home / "secrets.json"
@@ -107,7 +107,7 @@ class LocalAirflow:
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__FERNET_KEY": keys["fernet"],
             "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
-            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.passwords_file),
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "DATABASE__SQL_ALCHEMY_CONN": database,
             "API__BASE_URL": self.url,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 from sqlalchemy import Engine, func, select
 
@@ -11,6 +12,8 @@ from motorisk.registry.versions import find_champion
 from motorisk.warehouse.tables import drift_run, score_run
 
 NIGHT_SECONDS = 900
+PEOPLE_SECONDS = 7 * 24 * 3600
+"""As long as `approve_model` waits for an answer."""
 DAGS = (
     "train_model",
     "approve_model",
@@ -55,19 +58,21 @@ class FirstNight:
 
     def run(self) -> None:
         """Unpause and wait, step by step; what was done before is not done again."""
-        waits_for = " (waits for yours: Airflow, Required Actions)"
+        waits_for = f" (waits for yours: {self._api.url}/required_actions)"
+        within = PEOPLE_SECONDS if self._by_people else NIGHT_SECONDS
         with self._step("Night: training and approval" + self._by_people * waits_for):
             self._api.unpause("approve_model")
             self._api.unpause("train_model")
-            self._wait_for_run("train_model", "approve_model", until=lambda: _has_champion(self._engine))
+            has_champion = partial(_has_champion, self._engine)
+            self._wait_for_run("train_model", "approve_model", until=has_champion, within=within)
         with self._step("Night: scoring"):
             for dag_id in DAGS:
                 self._api.unpause(dag_id)
-            self._wait_for_run("score_portfolio", until=lambda: _has_scores(self._engine))
+            self._wait_for_run("score_portfolio", until=partial(_has_scores, self._engine))
         with self._step("Night: drift"):
-            self._wait_for_run("report_drift", until=lambda: _has_drift(self._engine))
+            self._wait_for_run("report_drift", until=partial(_has_drift, self._engine))
 
-    def _wait_for_run(self, *dag_ids: str, until: Callable[[], bool]) -> None:
+    def _wait_for_run(self, *dag_ids: str, until: Callable[[], bool], within: float = NIGHT_SECONDS) -> None:
         """Wait for what runs of the first DAG, and of others that it starts, bring about; say so when one fails."""
         if until():
             return
@@ -90,7 +95,7 @@ class FirstNight:
                     raise ComponentFailed(f"{dag_id} failed; its logs are {self._logs} ({page})")
             return False
 
-        self._wait(finished, f"{dag_ids[0]} did not finish", NIGHT_SECONDS)
+        self._wait(finished, f"{' and '.join(dag_ids)} did not finish", within)
 
 
 def _has_champion(engine: Engine) -> bool:

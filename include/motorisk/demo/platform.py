@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 from sqlalchemy import Engine
 
-from motorisk.demo.airflow import OPERATOR, AirflowApi, LocalAirflow
+from motorisk.demo.airflow import OPERATOR, UNDERWRITER, AirflowApi, LocalAirflow
 from motorisk.demo.night import DAGS, FirstNight
 from motorisk.demo.processes import Component, Supervisor
 from motorisk.demo.prometheus import LocalPrometheus
@@ -175,10 +175,14 @@ class Demo:
 
     def _wait_for_a_night(self, engine: Engine) -> None:
         """Let the DAGs run by their schedules, and show what came of it."""
+        by_people = self.settings.approval == "human"
+        if by_people:
+            where = f"log in to {self.airflow.url} as {UNDERWRITER} (password in {self.airflow.passwords_file})"
+            self._console.print(f"Somebody has to approve the model: {where}", soft_wrap=True, highlight=False)
         FirstNight(
             self._api,
             engine,
-            by_people=self.settings.approval == "human",
+            by_people=by_people,
             wait=self._wait,
             step=self._step,
             logs=f"under {self.airflow.logs / 'tasks'}",
