@@ -14,6 +14,8 @@ import sys
 import urllib.request
 
 TIMEOUT_SECONDS = 4
+# The engine may set a proxy in every container; it does not reach what is asked here.
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def address(where: str) -> str:
@@ -28,7 +30,7 @@ def main(where: str, component: str | None = None) -> str | None:
     """What is wrong, or None."""
     url = address(where)
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  the caller's own address
+        with DIRECTLY.open(url, timeout=TIMEOUT_SECONDS) as answer:
             content = answer.read()
     except OSError as error:
         return f"{url}: {error}"

@@ -2,7 +2,8 @@
 
     python scripts/make_env.py [FILE]
 
-What stands in the file already stays as it is; names that came to .env.example since are added at its end.
+What stands in the file already stays as it is, but for passwords that are missing behind their names, as in a copy of
+.env.example; names that came to .env.example since are added at its end.
 """
 
 import base64
@@ -22,33 +23,39 @@ def secret(name: str) -> str:
     return secrets.token_hex(32 if name.endswith(("_SECRET", "_KEY")) else 16)
 
 
-def filled(example: str, known: set[str]) -> list[str]:
-    """The example's lines without the names that are known; names without a value get a secret."""
-    lines = []
-    for line in example.splitlines():
-        found = NAME.match(line)
-        if found is None:
-            lines.append(line)
-        elif found[1] not in known:
-            lines.append(line if found[2] else f"{found[1]}={secret(found[1])}")
-    return lines
+def filled(line: str, secrets_of: set[str]) -> str:
+    """A line, with a new secret where it names one and gives no value."""
+    found = NAME.match(line)
+    if found is None or found[2].strip() or found[1] not in secrets_of:
+        return line
+    return f"{found[1]}={secret(found[1])}"
+
+
+def write(file: Path, lines: list[str]) -> None:
+    """Write the file for its owner alone, whole or not at all: nobody else knows the passwords that were in it."""
+    new = file.with_name(f"{file.name}.new")
+    new.touch(mode=0o600)
+    new.write_text("\n".join(lines) + "\n")
+    new.replace(file)
 
 
 def main(file: Path) -> str:
     """Write or complete the file; returns what was done."""
-    example = EXAMPLE.read_text()
+    example = EXAMPLE.read_text().splitlines()
+    names = [found for line in example if (found := NAME.match(line))]
+    secrets_of = {found[1] for found in names if not found[2]}
     if not file.exists():
-        file.touch(mode=0o600, exist_ok=False)
-        file.write_text("\n".join(filled(example, set())) + "\n")
+        write(file, [filled(line, secrets_of) for line in example])
         return f"{file} written, with new passwords"
-    known = {found[1] for line in file.read_text().splitlines() if (found := NAME.match(line))}
-    added = [line for line in filled(example, known) if NAME.match(line)]
-    if not added:
+    before = file.read_text().splitlines()
+    known = {found[1] for line in before if (found := NAME.match(line))}
+    missing = [found[0] for found in names if found[1] not in known]
+    after = [filled(line, secrets_of) for line in (*before, *missing)]
+    if after == before:
         return f"{file} is there and complete"
-    content = file.read_text()
-    with file.open("a") as old:
-        old.write("\n" * (not content.endswith("\n")) + "\n".join(added) + "\n")
-    return f"{file} is there; added: {', '.join(line.partition('=')[0] for line in added)}"
+    write(file, after)
+    added = [line.partition("=")[0] for line in after if line not in before]
+    return f"{file} is there; added: {', '.join(added)}"
 
 
 if __name__ == "__main__":
