@@ -16,6 +16,7 @@ from motorisk.commands import (
     clients,
     data,
     database,
+    demo,
     drift_ui,
     first_night,
     models,
@@ -40,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train, approve, serve and watch a motor insurer's risk models.",
 )
-app.command()(service.demo)
+app.command()(demo.demo)
 app.command("first-night")(first_night.first_night)
 app.add_typer(database.app, name="db")
 app.command()(data.simulate)

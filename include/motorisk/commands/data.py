@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from motorisk.commands.opening import warehouse
 from motorisk.commands.options import parse_month_option
@@ -101,12 +101,12 @@ def import_files(
         with bytes_bar(f"Importing {file.name}", file, quiet=json) as progress:
             imported.append(import_file(engine, file, progress))
         if not json:
-            _print_import(imported[-1])
+            _print_import(engine, imported[-1])
     if json:
         print_json({"files": imported})
 
 
-def _print_import(found: "ImportResult") -> None:
+def _print_import(engine: Engine, found: "ImportResult") -> None:
     if found.ignored_columns:
         notices.print(f"Ignored columns of {found.source}: {', '.join(found.ignored_columns)}", markup=False)
     console.print(
@@ -116,7 +116,7 @@ def _print_import(found: "ImportResult") -> None:
     )
     if found.quarantined:
         notices.print("Reasons stand in motorisk.quarantined_row; the first ones:")
-        with warehouse().connect() as connection:
+        with engine.connect() as connection:
             for row in connection.execute(
                 select(quarantined_row)
                 .where(quarantined_row.c.source_digest == found.source_digest)

@@ -9,7 +9,6 @@ import typer
 
 from motorisk.commands.opening import warehouse
 from motorisk.commands.output import JsonOption, notices, print_json
-from motorisk.commands.service import summary
 from motorisk.settings import settings
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ def first_night(
     Where all three are there nothing is touched: what somebody has paused stays paused.
     """
     from motorisk.demo.airflow import AirflowApi
+    from motorisk.demo.facts import facts_of_night
     from motorisk.demo.night import DAGS, FirstNight
     from motorisk.demo.waiting import wait_until
 
@@ -39,12 +39,12 @@ def first_night(
         wait_until(lambda: api.dag_ids() >= set(DAGS), "Airflow did not read the DAGs", READ_SECONDS)
         by_people = settings().approval == "human"
         FirstNight(api, engine, by_people=by_people, wait=wait_until, step=_step, logs="in Airflow").run()
-    facts = summary(engine)
+    facts = facts_of_night(engine)
     if json:
         print_json(facts)
     else:
         notices.print(
-            f"Champion: version {facts['version']}; scored {facts['rows']:,} policies as of {facts['scored_as_of']}",
+            f"Champion: version {facts.version}; scored {facts.rows:,} policies as of {facts.scored_as_of}",
             highlight=False,
         )
 

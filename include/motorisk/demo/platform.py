@@ -176,7 +176,7 @@ class Demo:
     def _wait_for_a_night(self, engine: Engine) -> None:
         """Let the DAGs run by their schedules, and show what came of it."""
         by_people = self.settings.approval == "human"
-        if by_people:
+        if by_people and not FirstNight.is_over(engine):
             where = f"log in to {self.airflow.url} as {UNDERWRITER} (password in {self.airflow.passwords_file})"
             self._console.print(f"Somebody has to approve the model: {where}", soft_wrap=True, highlight=False)
         FirstNight(
