@@ -159,10 +159,10 @@ class Settings(BaseSettings):
     prometheus_port: int = Field(default=9090, ge=1, le=65535, description="Port of Prometheus in the demo")
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's UI and API in the demo")
 
-    @field_validator("home")
+    @field_validator("home", "training_config", "score_archive")
     @classmethod
-    def _absolute(cls, home: Path) -> Path:
-        return _absolute(home)
+    def _absolute(cls, place: Path | None) -> Path | None:
+        return None if place is None else _absolute(place)
 
     @field_validator("drift_workspace")
     @classmethod

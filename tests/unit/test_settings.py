@@ -184,20 +184,21 @@ def test_code_cannot_make_up_settings() -> None:
         Settings(quote_prot=1)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize("name", ["home", "drift_workspace", "score_archive", "training_config"])
 @pytest.mark.parametrize(
     ("value", "expected"), [("data", "{here}/data"), ("./data/x", "{here}/data/x"), ("~/data", "{there}/data")]
 )
-def test_home_is_made_absolute_so_that_it_survives_a_change_of_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, expected: str
+def test_places_are_made_absolute_so_that_they_survive_a_change_of_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, expected: str
 ) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     monkeypatch.chdir(here)
     monkeypatch.setenv("HOME", str(there))
-    monkeypatch.setenv("MOTORISK_HOME", value)
+    monkeypatch.setenv(f"MOTORISK_{name.upper()}", value)
     found = Settings.from_environment()
     monkeypatch.chdir(tmp_path)
-    assert str(found.home) == expected.format(here=here, there=there)
+    assert str(getattr(found, name)) == expected.format(here=here, there=there)
 
 
 def test_the_database_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
