@@ -7,16 +7,11 @@ if TYPE_CHECKING:
 
 
 def warehouse() -> "Engine":
-    """The platform's database; `SchemaOutdated`, `ClockSkew` where its tables or its clock are not this version's."""
+    """The platform's database; raises as `ready_warehouse` does."""
     from motorisk.settings import settings
-    from motorisk.warehouse.clock import require_same_time
-    from motorisk.warehouse.database import open_warehouse
-    from motorisk.warehouse.schema import require_current
+    from motorisk.warehouse.opening import ready_warehouse
 
-    engine = open_warehouse(settings())
-    require_current(engine)
-    require_same_time(engine)
-    return engine
+    return ready_warehouse(settings())
 
 
 class Pool:
