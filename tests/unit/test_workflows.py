@@ -42,7 +42,14 @@ def test_a_push_is_linted_tested_and_built_in_this_order() -> None:
     assert runs["test"] == ["make test"]
     assert runs["images"] == ["make images"]
     assert any(command.startswith("helm lint --strict") for command in runs["helm"])
-    assert set(jobs["images"]["needs"]) == {"lint", "test", "helm"}
+    assert set(jobs["images"]["needs"]) == set(jobs) - {"images"}
+
+
+def test_a_push_has_to_pass_whatever_a_change_has_to_pass_before_it_lands() -> None:
+    wanted = re.findall(r"^make .+$", (PROJECT / ".ci" / "run").read_text(), re.MULTILINE)
+    jobs = _jobs(FOLDER / "ci.yaml").values()
+    assert len(wanted) > 3
+    assert set(wanted) <= {step.get("run") for job in jobs for step in job["steps"]}
 
 
 def test_every_python_that_the_project_allows_at_its_ends_is_tested() -> None:
