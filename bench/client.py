@@ -25,7 +25,6 @@ class Answers:
     refused: list[str] = field(default_factory=list)
     broken: int = 0
     seconds: list[float] = field(default_factory=list)
-    longest: float = 0.0
 
     def percentile(self, share: float) -> float:
         """A percentile of the time to answer, in milliseconds."""

@@ -151,7 +151,6 @@ def disturbed(what: str, disturb: Callable[[Outcome], None], port: int, key: str
             outcome.answers.quotes += piece.quotes
             outcome.answers.refused += piece.refused
             outcome.answers.broken += piece.broken
-            outcome.answers.longest = max(outcome.answers.longest, *piece.seconds, 0.0)
 
     disturber = threading.Thread(target=run)
     disturber.start()
