@@ -15,7 +15,13 @@ def drift_ui(json: JsonOption = False) -> None:
     from motorisk.pipelines.folders import drift_workspace
 
     found = settings()
-    require_free_port(found.drift_ui_host, found.drift_ui_port, "drift reports", "MOTORISK_DRIFT_UI_PORT")
+    require_free_port(
+        found.drift_ui_host,
+        found.drift_ui_port,
+        "drift reports",
+        "MOTORISK_DRIFT_UI_PORT",
+        host_variable="MOTORISK_DRIFT_UI_HOST",
+    )
     url = f"http://{authority(found.drift_ui_host, found.drift_ui_port)}"
     if json:
         print_json({"url": url})

@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 from sqlalchemy import Engine
 
-from motorisk.demo.airflow import OPERATOR, UNDERWRITER, AirflowApi, LocalAirflow
+from motorisk.demo.airflow import HOST, OPERATOR, UNDERWRITER, AirflowApi, LocalAirflow
 from motorisk.demo.night import DAGS, FirstNight
 from motorisk.demo.processes import Component, Supervisor
 from motorisk.demo.prometheus import LocalPrometheus
@@ -94,17 +94,18 @@ class Demo:
     def _require_free_ports(self) -> None:
         """Name the one that is taken, before anything is started."""
         own = self.settings
+        quotes = "MOTORISK_QUOTE_HOST"
         ports = [
-            ("127.0.0.1", own.airflow_port, "Airflow", "MOTORISK_AIRFLOW_PORT"),
-            (own.quote_host, own.quote_port, "the quote service", "MOTORISK_QUOTE_PORT"),
-            (own.quote_host, own.quote_admin_port, "metrics and health", "MOTORISK_QUOTE_ADMIN_PORT"),
-            (own.drift_ui_host, own.drift_ui_port, "drift reports", "MOTORISK_DRIFT_UI_PORT"),
+            (HOST, own.airflow_port, "Airflow", "MOTORISK_AIRFLOW_PORT", None),
+            (own.quote_host, own.quote_port, "the quote service", "MOTORISK_QUOTE_PORT", quotes),
+            (own.quote_host, own.quote_admin_port, "metrics and health", "MOTORISK_QUOTE_ADMIN_PORT", quotes),
+            (own.drift_ui_host, own.drift_ui_port, "drift reports", "MOTORISK_DRIFT_UI_PORT", "MOTORISK_DRIFT_UI_HOST"),
         ]
         if self.prometheus.is_installed:
-            ports.append(("127.0.0.1", own.prometheus_port, "Prometheus", "MOTORISK_PROMETHEUS_PORT"))
-        for host, port, what, variable in ports:
+            ports.append((HOST, own.prometheus_port, "Prometheus", "MOTORISK_PROMETHEUS_PORT", None))
+        for host, port, what, variable, host_variable in ports:
             if port is not None:
-                require_free_port(host, port, what, variable)
+                require_free_port(host, port, what, variable, host_variable=host_variable)
 
     @contextmanager
     def _step(self, what: str) -> Iterator[None]:
