@@ -53,6 +53,17 @@ def test_a_service_is_watched_and_comes_back_or_runs_once(name: str) -> None:
         assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
 
 
+def test_the_monitor_is_alive_where_it_goes_on_looking_as_in_the_chart() -> None:
+    monitor = SERVICES["monitor"]
+    (option,) = [argument for argument in monitor["command"] if argument.startswith("--heartbeat=")]
+    heartbeat = option.partition("=")[2]
+    shell, check = monitor["healthcheck"]["test"]
+    assert (shell, heartbeat in check) == ("CMD-SHELL", True)
+    assert Path(heartbeat).parent == Path(monitor["tmpfs"][0])
+    chart = (PROJECT / "helm" / "motorisk" / "templates" / "monitor.yaml").read_text()
+    assert check.replace("$$", "$") in chart
+
+
 @every_service
 def test_a_service_waits_for_what_it_needs_by_condition(name: str) -> None:
     for needed, how in SERVICES[name].get("depends_on", {}).items():
