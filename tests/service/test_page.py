@@ -214,10 +214,12 @@ def test_the_page_quotes_while_the_database_is_away(
         form = FIELDS | hidden(browser.get("/").text)
         with unreachable(warehouse):
             first, second = browser.post("/", data=form), browser.post("/", data=form)
+            (quote_id,) = {*re.findall('id="quote-id">([^<]+)<', first.text + second.text)}
+            read = browser.get(f"/v1/quotes/{quote_id}")
         service.wait_for_status("/readyz", 200)
     assert (first.status_code, second.status_code) == (200, 200)
     assert "Our database is away at the moment" in first.text
-    (quote_id,) = {*re.findall('id="quote-id">([^<]+)<', first.text + second.text)}
+    assert (read.status_code, read.json()["recorded"]) == (200, "journal")
     deadline = time.monotonic() + 20
     while stored(warehouse) == 0:
         assert time.monotonic() < deadline, service.log.read_text()

@@ -17,7 +17,7 @@ from motorisk.domain.risk import ClassProbabilities, RiskClass
 from motorisk.domain.tariff import Premium
 from motorisk.errors import UnknownQuote
 from motorisk.quoting.database import Database
-from motorisk.quoting.quote import PricedQuote
+from motorisk.quoting.quote import OFFERS, PricedQuote
 from motorisk.quoting.rows import COLUMNS
 from motorisk.warehouse.tables import drift_inbox, quote, quote_key
 
@@ -171,7 +171,7 @@ class Ledger:
         """A stored quote; `UnknownQuote` for any other id, those of recorded inputs and predictions included."""
         with self._database.statements() as connection:
             row = connection.execute(
-                select(quote).where(quote.c.quote_id == quote_id, quote.c.channel.in_(("quote", "page")))
+                select(quote).where(quote.c.quote_id == quote_id, quote.c.channel.in_(OFFERS))
             ).one_or_none()
         if row is None:
             raise UnknownQuote(f"there is no quote {quote_id}")

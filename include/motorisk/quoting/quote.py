@@ -15,6 +15,8 @@ from motorisk.quoting.wording import Language, beyond_trend_text, fallback_text
 
 Channel = Literal["quote", "page", "predict"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
+OFFERS: tuple[Channel, ...] = ("quote", "page")
+"""What was offered at its price, and can be read again; a prediction has a price in the ledger alone."""
 Recorded = Literal["ledger", "journal"]
 VALIDITY = timedelta(days=30)
 

@@ -103,7 +103,7 @@ def _unescaped(field: str) -> str:
 
 
 def channel_of(line: str) -> str:
-    """The channel of any line: `quote`, `predict` or `mock`."""
+    """The channel of any line: one of `CHANNELS`, or `mock`."""
     return line.split("\t", 3)[2]
 
 

@@ -26,7 +26,7 @@ from motorisk.quoting.champion import Champion, ServedModel, Serving
 from motorisk.quoting.database import Database
 from motorisk.quoting.ledger import Entry, KeyClaim, KeyHolder, Ledger
 from motorisk.quoting.pricing import Estimate, Pricer
-from motorisk.quoting.quote import Channel, PricedQuote, Quote, explain
+from motorisk.quoting.quote import OFFERS, Channel, PricedQuote, Quote, explain
 from motorisk.quoting.recorder import Recorder
 from motorisk.quoting.recording import Outcome, Recording
 from motorisk.quoting.rows import channel_of, input_line, priced_line, priced_quote
@@ -274,7 +274,7 @@ class QuoteService:
         do not exist either; without one (open access) everybody's do.
         """
         line = self._backlog.line(quote_id)
-        is_journalled = line is not None and channel_of(line) == "quote"
+        is_journalled = line is not None and channel_of(line) in OFFERS
         priced = priced_quote(line) if line is not None and is_journalled else self._ledger.find(quote_id)
         if client is not None and priced.client != client:
             raise UnknownQuote(f"there is no quote {quote_id}")
