@@ -267,6 +267,28 @@ def test_known_keys_go_on_working_without_postgres_also_after_a_restart(
     assert changed.get("/v1/model", headers=bearer(taken_back)).status_code == 401
 
 
+@pytest.mark.fault("Postgres stopped")
+def test_a_key_used_while_the_database_is_away_has_its_day_of_use_afterwards(
+    warehouse: Engine, give_key: Any, start_app: Callable[..., FlaskClient], unreachable: Any, caplog: Any
+) -> None:
+    key = give_key(warehouse)
+    client = start_app(quote_access="keys")
+    deadline = time.monotonic() + 2 * SWAP_SECONDS
+    with unreachable(warehouse):
+        assert client.get("/metrics", headers=bearer(key), environ_overrides=ELSEWHERE).status_code == 200
+        while "cannot follow the champion" not in caplog.text:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    while True:
+        with warehouse.connect() as connection:
+            (known,) = all_keys(connection)
+        if known.last_used_on is not None:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "go on working" not in caplog.text  # nothing was wrong with the keys
+
+
 def test_a_client_that_asks_too_fast_is_told_when_it_may(
     warehouse: Engine, approve: Any, give_key: Any, start_app: Callable[..., FlaskClient]
 ) -> None:

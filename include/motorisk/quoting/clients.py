@@ -152,11 +152,8 @@ class Clients:
             with self._database.probe() as connection:
                 read = [_cached(key) for key in all_keys(connection)]
         except Exception as error:
-            self._failed(error)
+            self._failed("the API keys cannot be read", error)
             return
-        if self._reported:
-            _log.info("the API keys can be read again")
-            self._reported = ""
         if read != self._read:
             self._keys, self._read, self._is_cached = _known(read), read, False
             _log.info(
@@ -164,7 +161,16 @@ class Clients:
             )
         if not self._is_cached:
             self._cache(read)
-        self._tell_used()
+        if self._database.is_away:  # the breaker is open still: the use is told a second later
+            return
+        try:
+            self._tell_used()
+        except Exception as error:
+            self._failed("the day on which API keys were used cannot be written", error)
+            return
+        if self._reported:
+            _log.info("the API keys can be read again, and their use written")
+            self._reported = ""
 
     def _cache(self, keys: list[_CachedKey]) -> None:
         """Keep what is known for a start without Postgres; a disk that does not take it stops nothing."""
@@ -174,24 +180,20 @@ class Clients:
             self._is_cached = True
 
     def _tell_used(self) -> None:
-        """Write the day of last use, at most once a key and day."""
+        """Write the day of last use, at most once a key and day; the next time where that fails."""
         today = datetime.now(UTC).date()
         if today != self._told_on:
             self._told, self._told_on = set(), today
-        used, self._used = self._used, set()
-        new = used - self._told
-        if not new:
-            return
-        try:
+        new = self._used - self._told
+        if new:
             with self._database.statements() as connection:
                 used_today(connection, sorted(new))
             self._told |= new
-        except Exception as error:
-            self._failed(error)
+            self._used -= new
 
-    def _failed(self, error: Exception) -> None:
-        reason = type(error).__name__ if not isinstance(error, MotoriskError) else str(error)
+    def _failed(self, what: str, error: Exception) -> None:
+        reason = f"{what} ({error if isinstance(error, MotoriskError) else type(error).__name__})"
         if reason != self._reported:  # else it is said already: this runs every second
-            _log.error("cannot read the API keys (%s); those that are known go on working", reason)
+            _log.error("%s; those that are known go on working", reason)
             self._reported = reason
         self._on_failure()
