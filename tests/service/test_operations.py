@@ -120,6 +120,9 @@ def test_the_workshops_drift_gauges_tell_the_latest_run(warehouse: Engine, appro
             metric = {"as_of": as_of, "method": "wasserstein", "threshold": 0.1}
             scores = [metric | {"feature": name, "score": 0.2, "drifted": name in drifted} for name in FEATURES]
             connection.execute(insert(drift_metric), scores)
+        coming = {"as_of": "2199-12-31"}
+        connection.execute(insert(drift_run), run | coming | {"month": "2199-12-01", "drifted_share": 0.0})
+        connection.execute(insert(drift_metric), [score | coming | {"drifted": False} for score in scores])
     found = samples(start_app().get("/metrics").text)
     assert found["number_of_columns"] == 6
     assert found["number_of_drifted_columns"] == 3

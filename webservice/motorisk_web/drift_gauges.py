@@ -6,8 +6,6 @@ measured last. Those that start with `motorisk_` tell all, labelled by `kind` (`
 There are none before something was measured.
 """
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +16,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Row, Select, Table, func, literal, select
 
-from motorisk.errors import DatabaseUnavailable
 from motorisk.quoting.database import Database
 from motorisk.warehouse.tables import drift_metric, drift_run, drift_window, drift_window_metric
-
-CACHE_SECONDS = 10.0
-"""Windows are closed every few minutes at most; several scrapers need not each ask Postgres."""
+from motorisk_web.latest import Latest
 
 _LABELS = ["kind", "window"]
 _DAILY = [("quotes", "day"), ("scores", "day")]
@@ -53,40 +48,25 @@ class LatestDrift:
 
 
 class DriftGauges(Collector):
-    """Collects the gauges; where Postgres is away the last known ones stay, and the scrape never fails."""
+    """Collects the gauges; a scrape never fails for want of the database."""
 
-    def __init__(self, database: Database, *, is_database_away: Callable[[], bool], on_failure: Callable[[], None]):
-        self._database = database
-        self._is_database_away = is_database_away
-        self._on_failure = on_failure
-        self._lock = threading.Lock()
-        self._known: list[LatestDrift] = []
-        self._read_at = -CACHE_SECONDS
+    def __init__(self, database: Database, *, on_failure: Callable[[], None]) -> None:
+        self._latest = Latest(database, _read, on_failure=on_failure)
 
     def collect(self) -> Iterator[Metric]:
         """All gauges, or none before the first measurement."""
-        known = self._latest()
+        known = self._latest.get()
         if known:
             if of_both := [drift for drift in known if (drift.kind, drift.window) not in _DAILY]:
                 yield from _workshop(max(of_both, key=lambda drift: drift.measured_at))
             yield from _labelled(known)
 
-    def _latest(self) -> list[LatestDrift]:
-        with self._lock:
-            fresh = time.monotonic() - self._read_at < CACHE_SECONDS
-            if fresh or self._is_database_away():  # a connection attempt could outlast the scraper's patience
-                return self._known
-            try:
-                with self._database.statements() as connection:
-                    newest = [_newest_window(connection), *_newest_night(connection)]
-                    self._known = [drift for drift in newest if drift]
-                self._read_at = time.monotonic()
-            except DatabaseUnavailable:
-                self._on_failure()
-            return self._known
+
+def _read(connection: Connection) -> list[LatestDrift]:
+    return [*_newest_window(connection), *_newest_night(connection)]
 
 
-def _newest_window(connection: Connection) -> LatestDrift | None:
+def _newest_window(connection: Connection) -> list[LatestDrift]:
     newest = select(func.max(drift_window.c.window_id)).scalar_subquery()
     columns = (drift_window.c.size, drift_window.c.measured_at, drift_window.c.rows.label("all_rows"))
     rows = connection.execute(
@@ -94,11 +74,12 @@ def _newest_window(connection: Connection) -> LatestDrift | None:
         .join(drift_window_metric, drift_window_metric.c.window_id == drift_window.c.window_id)
         .where(drift_window.c.window_id == newest)
     ).all()
-    return _of_rows("quotes", str(rows[0].size), rows) if rows else None
+    return [_of_rows("quotes", str(rows[0].size), rows)] if rows else []
 
 
 def _newest_night(connection: Connection) -> list[LatestDrift]:
-    newest = select(func.max(drift_run.c.as_of)).scalar_subquery()
+    # One that has not come yet would hide those that come.
+    newest = select(func.max(drift_run.c.as_of)).where(drift_run.c.as_of <= func.current_date()).scalar_subquery()
     columns = (literal(0).label("size"), drift_run.c.measured_at, drift_run.c.rows.label("all_rows"), drift_run.c.kind)
     rows = connection.execute(
         _select(drift_run, drift_metric, *columns)

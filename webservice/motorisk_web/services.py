@@ -58,11 +58,7 @@ class Services:
             quoting=QuoteService(database, champion, cache, ledger, recorder, backlog),
             access=Access(settings, clients, measurements),
             measurements=measurements,
-            drift_gauges=DriftGauges(
-                database,
-                is_database_away=lambda: database.is_away,
-                on_failure=measurements.database_failed,
-            ),
+            drift_gauges=DriftGauges(database, on_failure=measurements.database_failed),
             night_gauges=NightGauges(database, on_failure=measurements.database_failed),
             backlog=backlog,
             recorder=recorder,
