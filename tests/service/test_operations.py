@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, insert, select
 
 from motorisk.domain.policy import FEATURES
+from motorisk.ports import free_port
 from motorisk.warehouse.tables import drift_metric, drift_run, drift_window, drift_window_metric
 
 JsonObject = dict[str, Any]
@@ -375,11 +376,14 @@ def test_the_service_loads_none_of_the_batch_libraries() -> None:
 
 
 @pytest.mark.fault("port taken")
-def test_a_taken_port_is_one_clear_line(service: Any, server_environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["MOTORISK_QUOTE_PORT", "MOTORISK_QUOTE_ADMIN_PORT"])
+def test_a_taken_port_is_one_clear_line(
+    service: Any, server_environment: dict[str, str], tmp_path: Path, setting: str
+) -> None:
     port = service.url.rpartition(":")[2]
     refused = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", "python:motorisk_web.gunicorn_conf"],
-        env=server_environment | {"MOTORISK_QUOTE_PORT": port},
+        env=server_environment | {"MOTORISK_QUOTE_PORT": str(free_port()), setting: port},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -389,7 +393,7 @@ def test_a_taken_port_is_one_clear_line(service: Any, server_environment: dict[s
     assert refused.returncode == 1
     lines = [line for line in refused.stderr.splitlines() if "Starting gunicorn" not in line]
     assert len(lines) == 1
-    assert f"cannot listen on 127.0.0.1:{port}" in lines[0]
+    assert f"cannot listen on 127.0.0.1:{port} (MOTORISK_QUOTE_HOST, {setting}): " in lines[0]
 
 
 @pytest.mark.fault("wrong setting")
@@ -398,6 +402,7 @@ def test_a_taken_port_is_one_clear_line(service: Any, server_environment: dict[s
     [
         ("QUOTE_PROT", "1", "unknown setting MOTORISK_QUOTE_PROT; did you mean MOTORISK_QUOTE_PORT?"),
         ("DATABASE_URL", "nowhere", "MOTORISK_DATABASE_URL is not a database address (postgresql://…)"),
+        ("QUOTE_ADMIN_PORT", "8000", "MOTORISK_QUOTE_ADMIN_PORT must not be MOTORISK_QUOTE_PORT, got 8000"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line(

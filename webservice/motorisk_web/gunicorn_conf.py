@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from motorisk.errors import MotoriskError, PortTaken
+from motorisk.errors import MotoriskError, PortTaken, SettingsError
 from motorisk.settings import settings as read_settings
 from motorisk.warehouse.database import DATABASE, server_url
 from motorisk_web.exposure import are_keys_required, is_public
@@ -33,6 +33,8 @@ try:
     _settings = read_settings()
     if _settings.database_url is not None:
         server_url(_settings, DATABASE)  # connects to nothing: only checks the address
+    if _settings.quote_admin_port == _settings.quote_port:
+        raise SettingsError(f"MOTORISK_QUOTE_ADMIN_PORT must not be MOTORISK_QUOTE_PORT, got {_settings.quote_port}")
 except MotoriskError as _error:
     _give_up(_error)
 
@@ -45,10 +47,10 @@ wsgi_app = "motorisk_web.app:create_app()"
 # Imported once and forked: workers start, also in the place of a dead one, in a moment, and share memory. The app
 # connects to nothing and starts no thread before `post_worker_init`.
 preload_app = True
-_ports = [_settings.quote_port]
+_ports = {"MOTORISK_QUOTE_PORT": _settings.quote_port}
 if _settings.quote_admin_port is not None:
-    _ports.append(_settings.quote_admin_port)
-bind = [f"{_host}:{port}" for port in _ports]
+    _ports["MOTORISK_QUOTE_ADMIN_PORT"] = _settings.quote_admin_port
+bind = [f"{_host}:{port}" for port in _ports.values()]
 workers = _settings.quote_workers
 worker_class = "motorisk_web.balanced_worker.BalancedWorker"
 threads = _settings.quote_threads
@@ -68,8 +70,8 @@ accesslog = "-" if _settings.quote_access_log else None
 def on_starting(server: Any) -> None:
     """Refuse a port that is taken."""
     if "GUNICORN_FD" not in os.environ and "LISTEN_FDS" not in os.environ:  # else the socket is handed down
-        for port in _ports:
-            _require_free_port(_settings.quote_host, port)
+        for name, port in _ports.items():
+            _require_free_port(_settings.quote_host, port, name)
 
 
 def when_ready(server: Any) -> None:
@@ -128,7 +130,7 @@ def _forget_gauges(pid: int) -> None:
     mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
-def _require_free_port(host: str, port: int) -> None:
+def _require_free_port(host: str, port: int, setting: str) -> None:
     """Gunicorn itself would try for five seconds and then say it in six lines."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -137,4 +139,4 @@ def _require_free_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
-            _give_up(PortTaken(f"cannot listen on {host}:{port} (MOTORISK_QUOTE_HOST, MOTORISK_QUOTE_PORT): {error}"))
+            _give_up(PortTaken(f"cannot listen on {host}:{port} (MOTORISK_QUOTE_HOST, {setting}): {error}"))
