@@ -17,7 +17,6 @@ from werkzeug.exceptions import HTTPException
 
 from motorisk.errors import DatabaseUnavailable, InvalidData, MotoriskError
 from motorisk_web.request_ids import current_request_id
-from motorisk_web.schemas import MAX_REFERENCE_LENGTH
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -32,7 +31,7 @@ _TEXTS: Mapping[str, str] = {
     "float_type": "must be a number",
     "model_type": "must be an object",
     "string_type": "must be text",
-    "string_too_long": f"must be at most {MAX_REFERENCE_LENGTH} characters",
+    "string_too_long": "must be at most {max_length} characters",
     "string_unicode": "contains text that is not valid Unicode",
 }
 
@@ -57,7 +56,8 @@ class InvalidRequest(InvalidData):
 
 def _field_problem(found: ErrorDetails) -> tuple[str, str]:
     field = ".".join(str(part)[:MAX_NAME_LENGTH] for part in found["loc"])
-    return field, _TEXTS.get(found["type"], found["msg"])
+    text = _TEXTS.get(found["type"])
+    return field, found["msg"] if text is None else text.format(**found.get("ctx", {}))
 
 
 def problem(

@@ -162,7 +162,15 @@ class QuoteRequest(_Request):
         return Asked(features, self.effective_date, self.reference)
 
 
-class QuoteHeaders(BaseModel):
+class LanguageHeaders(BaseModel):
+    """The header that says which language people read."""
+
+    accept_language: Annotated[
+        str | None, Field(alias="Accept-Language", description="Reasons and warnings come in `en` (default) or `de`")
+    ] = None
+
+
+class QuoteHeaders(LanguageHeaders):
     """Headers of a request for a quote."""
 
     idempotency_key: Annotated[
@@ -173,17 +181,6 @@ class QuoteHeaders(BaseModel):
             f"body, it answers the same quote, for at least {KEY_DAYS} days; with another body it is refused (422). "
             "While the database is away, keys are known as far as they were used meanwhile on this machine.",
         ),
-    ] = None
-    accept_language: Annotated[
-        str | None, Field(alias="Accept-Language", description="Reasons and warnings come in `en` (default) or `de`")
-    ] = None
-
-
-class LanguageHeaders(BaseModel):
-    """The header that says which language people read."""
-
-    accept_language: Annotated[
-        str | None, Field(alias="Accept-Language", description="Reasons and warnings come in `en` (default) or `de`")
     ] = None
 
 
