@@ -4,18 +4,19 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine, create_engine, func, select, text, update
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, func, select, text, update
 
-from motorisk.domain.rating_plan import plan_digest
-from motorisk.errors import DatabaseUnavailable
+from motorisk.domain.rating_plan import RatingPlan, plan_digest
+from motorisk.errors import DatabaseUnavailable, PlanRefused
 from motorisk.quoting import database
+from motorisk.quoting.pricing import Pricer
+from motorisk.quoting.smoke import smoke_test
 from motorisk.registry import transitions
 from motorisk.settings import Settings
 from motorisk.warehouse.database import open_warehouse
@@ -193,6 +194,13 @@ def test_a_plan_that_fails_a_smoke_prediction_is_refused_counted_and_the_old_one
     service.wait_until_served(mended)
 
 
+@pytest.mark.bad_input("rating plan")
+def test_trends_that_never_end_are_tried_until_the_last_of_days(make_plan: Callable[..., RatingPlan]) -> None:
+    endless = make_plan().model_copy(update={"trend_months": (0.0, 1e9)})
+    with pytest.raises(PlanRefused, match="from 9999-12-31: the risk index is"):
+        smoke_test(Pricer(endless), [])
+
+
 @pytest.mark.fault("corrupted rating plan")
 def test_a_first_champion_whose_plan_is_refused_is_not_served(
     warehouse: Engine, approve: Any, start_app: Any, body: JsonObject
@@ -203,22 +211,6 @@ def test_a_first_champion_whose_plan_is_refused_is_not_served(
     response = start_app().post("/v1/quotes", json=body)
     assert (response.status_code, response.json["title"]) == (503, "No champion")
     assert "plan was refused" in response.json["detail"]
-
-
-@contextmanager
-def no_connections(engine: Engine) -> Iterator[None]:
-    """Take the database away: end its connections and allow no new ones."""
-    name = engine.url.database
-    maintenance = create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with maintenance.connect() as connection:
-        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {"name": name}
-        )
-        try:
-            yield
-        finally:
-            connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
 
 
 @pytest.mark.fault("Postgres stopped")

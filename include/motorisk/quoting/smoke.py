@@ -20,8 +20,14 @@ SANE_RISK = 1000.0
 
 def _dates(plan: RatingPlan) -> list[date]:
     """The plan's as-of date and both ends of its trends."""
-    months = (0.0, *plan.trend_months)
-    return [plan.as_of + timedelta(days=round(month * DAYS_A_MONTH)) for month in months]
+    return [_day(plan.as_of, months) for months in (0.0, *plan.trend_months)]
+
+
+def _day(as_of: date, months: float) -> date:
+    try:
+        return as_of + timedelta(days=round(months * DAYS_A_MONTH))
+    except OverflowError:  # trends that never end
+        return date.max if months > 0 else date.min
 
 
 def _policies(plan: RatingPlan) -> list[PolicyFeatures]:
