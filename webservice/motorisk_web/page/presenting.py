@@ -68,7 +68,6 @@ class Shown:
     chances: list[Chance]
     bars: list[Bar]
     warnings: tuple[str, ...]
-    is_by_rules: bool
     predictor: str
     valid_until: str
     valid_until_iso: str
@@ -100,7 +99,6 @@ def shown(quote: Quote, usual: dict[str, Support], language: Language) -> Shown:
         chances=[] if by_rules else _chances(quote, words, language),
         bars=_bars(quote, words, language),
         warnings=quote.warnings,
-        is_by_rules=by_rules,
         predictor=words.rules if by_rules else words.by_model.format(version=priced.version),
         valid_until=formats.moment(priced.valid_until, language),
         valid_until_iso=priced.valid_until.isoformat(timespec="seconds"),

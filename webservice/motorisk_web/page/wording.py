@@ -51,7 +51,6 @@ class Words(NamedTuple):
     what_if: str
     what_if_hint: str
     as_quoted: str
-    difference: str
     by_rules: str
     no_answer: str
     reset: str
@@ -122,7 +121,6 @@ WORDS: Mapping[Language, Words] = {
         what_if="What if?",
         what_if_hint="One answer changed at a time, all others as quoted. Nothing of this is stored.",
         as_quoted="as quoted",
-        difference="difference",
         by_rules="by the underwriters' rules",
         no_answer="no price",
         reset="Back to the quote",
@@ -192,7 +190,6 @@ WORDS: Mapping[Language, Words] = {
         what_if="Was wäre, wenn?",
         what_if_hint="Je eine Angabe geändert, alle anderen wie im Angebot. Davon wird nichts gespeichert.",
         as_quoted="wie im Angebot",
-        difference="Unterschied",
         by_rules="nach den Regeln unserer Fachleute",
         no_answer="kein Preis",
         reset="Zurück zum Angebot",
