@@ -132,6 +132,25 @@ def test_inputs_that_nobody_waited_for_are_recorded_before_a_service_ends(
 
 
 @pytest.mark.fault("Postgres stopped")
+def test_a_journal_that_cannot_be_read_holds_up_neither_quotes_nor_other_journals(
+    warehouse: Engine, approve: Any, start_app: Any, body: JsonObject, settings: Any, unreachable: Any
+) -> None:
+    approve(warehouse)
+    (settings.home / "journal" / "0.journal").mkdir(parents=True)  # to root, too, no file that can be read
+    client = start_app()
+    with unreachable(warehouse):
+        made = client.post("/v1/quotes", json=body, headers={"Idempotency-Key": "once"})
+        assert (made.status_code, made.json["recorded"]) == (201, "journal")
+    deadline = time.monotonic() + 15
+    while made.json["quote_id"] not in ledger(warehouse):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    ready = client.get("/readyz")  # not before somebody has seen to it
+    assert (ready.status_code, ready.json["status"], ready.json["journal_pending"]) == (200, "degraded", 1)
+    assert "motorisk_quote_journal_pending 1.0" in client.get("/metrics").text
+
+
+@pytest.mark.fault("Postgres stopped")
 def test_a_service_that_starts_without_its_database_quotes_from_its_cache(
     warehouse: Engine,
     approve: Any,

@@ -143,19 +143,26 @@ class Backlog:
     def carry(self, session: LedgerSession) -> int:
         """Carry every file that nobody writes any more, this process's own included, into the ledger.
 
-        Answers the number of rows; raises what the session raises, and goes on where it stopped the next time.
+        Answers the number of rows; raises what the session raises, and goes on where it stopped the next time. A file
+        that cannot be read holds up no other: its `OSError` is raised at the end.
         """
         with self._writing:
             self._writer.close()
         rows = 0
+        failure: OSError | None = None
         for path in journal_files(self._folder):
-            with claimed(path) as file:
-                if file is not None:
-                    rows += _carry(path, file, session)
+            try:
+                with claimed(path) as file:
+                    if file is not None:
+                        rows += _carry(path, file, session)
+            except OSError as error:
+                failure = error
         with self._writing:
             self.is_empty = not journal_files(self._folder)
         if rows:
             _log.info("%d journalled rows are in the ledger", rows)
+        if failure is not None:
+            raise failure
         return rows
 
     def _write(self, entries: Sequence[Entry]) -> None:
@@ -194,6 +201,8 @@ class Backlog:
                     seen.offset = reader.offset
             except FileNotFoundError:  # carried over meanwhile
                 continue
+            except OSError:  # nobody knows what it holds; whoever carries files over says why
+                seen.rows = max(seen.rows, 1)
         if files:
             self.is_empty = False
 
