@@ -12,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, select, text
 
+from motorisk.quoting import refresher
 from motorisk.warehouse.tables import quote
 
 JsonObject = dict[str, Any]
@@ -188,6 +189,7 @@ def test_a_cache_that_is_not_as_it_was_written_is_not_served(
     caplog: Any,
     damage: str,
     unreachable: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     approve(warehouse)
     start_app()
@@ -201,6 +203,7 @@ def test_a_cache_that_is_not_as_it_was_written_is_not_served(
         serving.write_text(serving.read_text().replace('"factors":{"low":"0.700"', '"factors":{"low":"0.100"'))
     else:
         serving.write_text("nonsense")
+    monkeypatch.setattr(refresher, "FIRST_LOOK_SECONDS", 0.1)
     with unreachable(warehouse):
         response = start_app().post("/v1/quotes", json=body)
         assert (response.status_code, response.json["title"]) == (503, "Database unavailable")
@@ -214,6 +217,7 @@ def test_a_withdrawn_champion_is_not_served_from_the_cache(
     body: JsonObject,
     settings: Any,
     unreachable: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     approve(warehouse)
     start_app()
@@ -221,6 +225,7 @@ def test_a_withdrawn_champion_is_not_served_from_the_cache(
     with warehouse.begin() as connection:
         connection.execute(text("UPDATE motorisk.model_version SET state = 'retired'"))
     start_app()
+    monkeypatch.setattr(refresher, "FIRST_LOOK_SECONDS", 0.1)
     with unreachable(warehouse):
         assert start_app().post("/v1/quotes", json=body).status_code == 503
 
