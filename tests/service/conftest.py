@@ -42,6 +42,7 @@ class Service:
     log: Path
     operations_url: str
     """Where metrics and health are: the same, unless there is an admin port."""
+    workers: int
 
     def client(self) -> httpx.Client:
         # The context without certificates: reading them takes longer than all else in a test.
@@ -58,13 +59,23 @@ class Service:
             return client.post(path, json=body)
 
     def served_versions(self) -> set[float]:
-        """What all worker processes serve; 0 stands for no model."""
+        """What the worker processes serve, as far as they have told; 0 stands for no model."""
+        return set(self._told_versions())
+
+    def _told_versions(self) -> list[float]:
         with httpx.Client(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
             lines = client.get(f"{self.operations_url}/metrics", timeout=30).text.splitlines()
-        return {float(line.split()[-1]) for line in lines if line.startswith("motorisk_model_version{")}
+        return [float(line.split()[-1]) for line in lines if line.startswith("motorisk_model_version{")]
 
     def wait_until_served(self, version: int) -> None:
-        """Wait until every worker serves the version; fail after the time in which they have to."""
+        """Wait until every worker serves the version; fail after the time in which they have to.
+
+        One that has only just been started tells nothing before it has looked for a champion.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while len(self._told_versions()) < self.workers:
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.1)
         deadline = time.monotonic() + SWAP_SECONDS
         while self.served_versions() != {version}:
             assert time.monotonic() < deadline, f"{self.served_versions()} instead of {version}\n{self.log.read_text()}"
@@ -97,9 +108,10 @@ def gunicorn(environment: Mapping[str, str], log: Path) -> subprocess.Popen[byte
 def running(environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
     port = free_port()
     log = folder / f"gunicorn-{port}.log"
-    process = gunicorn({"MOTORISK_QUOTE_WORKERS": "2", **environment, "MOTORISK_QUOTE_PORT": str(port)}, log)
-    admin_port = environment.get("MOTORISK_QUOTE_ADMIN_PORT", port)
-    service = Service(f"http://127.0.0.1:{port}", process, log, f"http://127.0.0.1:{admin_port}")
+    own = {"MOTORISK_QUOTE_WORKERS": "2", **environment, "MOTORISK_QUOTE_PORT": str(port)}
+    process = gunicorn(own, log)
+    operations_url = f"http://127.0.0.1:{own.get('MOTORISK_QUOTE_ADMIN_PORT', port)}"
+    service = Service(f"http://127.0.0.1:{port}", process, log, operations_url, int(own["MOTORISK_QUOTE_WORKERS"]))
     try:
         deadline = time.monotonic() + START_SECONDS
         while True:

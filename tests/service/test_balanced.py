@@ -32,14 +32,6 @@ def connected(service: Any) -> Iterator[None]:
             one.close()
 
 
-def wait_for_both_workers(service: Any, version: int) -> None:
-    until = time.monotonic() + 30
-    while sum(line.startswith("motorisk_model_version{") for line in service.get("/metrics").text.splitlines()) < 2:
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    service.wait_until_served(version)
-
-
 def held_by_each(service: Any) -> list[int]:
     """How many connections each worker has, the fewest first."""
     workers = psutil.Process(service.process.pid).children()
@@ -52,7 +44,7 @@ def held_by_each(service: Any) -> list[int]:
 
 def wait_for_even_shares(service: Any, version: int) -> None:
     """A worker tells what it serves a moment before it takes connections."""
-    wait_for_both_workers(service, version)
+    service.wait_until_served(version)
     until = time.monotonic() + 10
     while True:
         with connected(service):
@@ -73,7 +65,7 @@ def test_a_worker_that_took_the_place_of_a_dead_one_gets_its_share(
 ) -> None:
     champion = approve(warehouse)
     service = start_service()
-    wait_for_both_workers(service, champion)
+    service.wait_until_served(champion)
     master = psutil.Process(service.process.pid)
     dead = master.children()[0]
     os.kill(dead.pid, signal.SIGKILL)
