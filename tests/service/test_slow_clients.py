@@ -69,10 +69,7 @@ def test_clients_that_drip_do_not_keep_a_service_from_the_others(
 
 
 @pytest.mark.bad_input("HTTP request")
-def test_a_body_that_does_not_come_is_a_problem_of_its_own(warehouse: Engine, approve: Any, start_service: Any) -> None:
-    version = approve(warehouse)
-    service = start_service()
-    service.wait_until_served(version)
+def test_a_body_that_does_not_come_is_a_problem_of_its_own(service: Any) -> None:
     with connect(service) as connection:
         connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n{")
         answer = connection.recv(65536)
