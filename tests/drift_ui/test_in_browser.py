@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
+from tests.browsing import keep
 
 from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.drift import evidently_report
@@ -26,7 +27,7 @@ from motorisk.ports import free_port
 from motorisk.settings import PREFIX
 from motorisk.simulation.portfolio import draw_features
 
-ARTIFACTS = Path(__file__).parents[1] / "artifacts" / "drift-ui"
+ARTIFACTS = "drift-ui"
 NIGHT = date(2026, 3, 31)
 NIGHTS = 6
 START_SECONDS = 120
@@ -115,11 +116,6 @@ def window(url: str, browser: Browser) -> Iterator[Page]:
     assert complaints == []
 
 
-def _keep(window: Page, name: str) -> None:
-    ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    window.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
-
-
 def _files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -183,16 +179,16 @@ def test_a_project_shows_its_panels_with_data(window: Page) -> None:
     window.goto("/")
     expect(window.get_by_text("Drift of policies")).to_be_visible()
     expect(window.get_by_text("Drift of scores")).to_be_visible()
-    _keep(window, "projects")
+    keep(window, ARTIFACTS, "projects")
     window.goto(f"/projects/{PROJECT}")
     expect(window.get_by_text("Drift of each column")).to_be_visible()
-    _keep(window, "dashboard")
+    keep(window, ARTIFACTS, "dashboard")
 
 
 def test_a_report_begins_with_our_words(window: Page) -> None:
     window.goto(page(Kind.POLICIES, NIGHT))
     expect(window.get_by_text("miles drifts since about 2026-01.")).to_be_visible()
-    _keep(window, "report")
+    keep(window, ARTIFACTS, "report")
 
 
 def test_a_night_that_ends_while_the_page_is_served_is_there_at_once(url: str, nights: tuple[_Nights, Path]) -> None:

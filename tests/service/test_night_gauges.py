@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection, Engine, insert
+from tests.scrapes import samples
 
 from motorisk.warehouse.tables import alarm, drift_run, performance, score_run
 from motorisk_web import latest
@@ -16,11 +16,7 @@ Samples = dict[str, float]
 def scrape(client: Any) -> Samples:
     answer = client.get("/metrics/")
     assert answer.status_code == 200
-    return {
-        sample.name + "".join(f",{name}={value}" for name, value in sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-    }
+    return samples(answer.text)
 
 
 def add_scores(connection: Connection, version: int, as_of: str, published_at: str, **figures: Any) -> None:

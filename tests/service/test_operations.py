@@ -19,21 +19,13 @@ import pytest
 from flask_openapi3.models import APISpec
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, insert, select
+from tests.scrapes import samples
 
 from motorisk.domain.policy import FEATURES
 from motorisk.ports import free_port
 from motorisk.warehouse.tables import drift_metric, drift_run, drift_window, drift_window_metric
 
 JsonObject = dict[str, Any]
-
-
-def samples(text: str) -> dict[str, float]:
-    """Every sample of a scrape, by its name and labels."""
-    return {
-        sample.name + "".join(f",{name}={value}" for name, value in sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 def test_the_process_tells_that_it_lives_and_that_it_is_ready(client: httpx.Client, champion: int) -> None:
