@@ -76,7 +76,7 @@ def test_readiness_tells_where_quotes_go(
         None,
     )
     database.went_away()
-    service.quote(Asked(FEATURES))
+    assert service.quote(Asked(FEATURES)).recorded == "journal"
     away = service.readiness()
     assert (away.status, away.journal_pending) == ("degraded", 1)
     assert "go into the journal" in str(away.reason)
