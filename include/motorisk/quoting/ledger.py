@@ -178,9 +178,13 @@ class Ledger:
         return priced_quote_of(row)
 
     def ensure_partitions(self) -> None:
-        """Make this month's and the next month's partitions unless they are there."""
+        """Make this month's and the next month's partitions unless they are there, or another process is at it."""
         with self._database.transaction() as connection:
             connection.execute(text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": LOCK_TIMEOUT})
+            # The function takes the same lock, and would wait for it.
+            alone = func.pg_try_advisory_xact_lock(func.hashtext("motorisk.ensure_quote_partitions"))
+            if not connection.scalar(select(alone)):
+                return
             connection.execute(select(func.motorisk.ensure_quote_partitions(func.current_date())))
 
     def forget_old_keys(self) -> None:

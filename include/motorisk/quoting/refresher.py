@@ -16,6 +16,8 @@ from motorisk.quoting.recorder import Recorder
 
 REFRESH_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 3600.0
+HOUSEKEEPING_AGAIN_SECONDS = 60.0
+"""After a failure: the tables may have been locked for a moment."""
 FIRST_LOOK_SECONDS = 30.0
 HURRIED_LOOK_SECONDS = 1.0
 """With a cached model at hand, the first request does not wait for a database that is away."""
@@ -110,4 +112,5 @@ class Refresher:
             try:
                 work()
             except Exception:  # the default partition takes quotes meanwhile, and old keys are no harm
-                _log.exception("the ledger's tables are not in order; the next try is in an hour")
+                _log.exception("the ledger's tables are not in order; the next try is in a minute")
+                self._housekeeping_due = time.monotonic() + HOUSEKEEPING_AGAIN_SECONDS
