@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -126,6 +127,34 @@ def _make_template(address: str) -> None:
     engine = create_engine(address.format(database=TEMPLATE), poolclass=NullPool)
     upgrade(engine)
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def airflow_database(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Makes a database with Airflow's own tables: `(name)`; answers its address. Airflow makes them once a worker."""
+    template = "airflow_template"
+
+    def copy(name: str) -> str:
+        with create_engine(postgres.format(database="postgres"), poolclass=NullPool).connect() as connection:
+            known = connection.scalars(text("SELECT datname FROM pg_database")).all()
+        if template not in known:
+            _execute(postgres, f"CREATE DATABASE {template}")
+            program = Path(sys.executable).parent / "airflow"
+            environment = {
+                **os.environ,
+                "AIRFLOW_HOME": str(tmp_path_factory.mktemp("migrated")),
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.format(database=template),
+                "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+            }
+            done = subprocess.run(
+                [program, "db", "migrate"], env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+        _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template}")
+        return postgres.format(database=name)
+
+    return copy
 
 
 def _execute(address: str, statement: str) -> None:

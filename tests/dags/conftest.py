@@ -5,15 +5,13 @@ the fixture `airflow` has set the environment.
 """
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import make_url
 
 from motorisk.settings import Settings
 from motorisk.settings import settings as process_settings
@@ -25,18 +23,15 @@ PASSWORD = "Schleiereule-1618"
 
 
 @pytest.fixture(scope="session")
-def airflow(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Configure Airflow for this process and create its tables; yields AIRFLOW_HOME."""
+def airflow(airflow_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Configure Airflow for this process, with tables of its own; yields AIRFLOW_HOME."""
     home = tmp_path_factory.mktemp("airflow")
-    maintenance = create_engine(postgres.format(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with maintenance.connect() as connection:
-        connection.execute(text("CREATE DATABASE airflow_test"))
     options = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.format(database="airflow_test"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow_database("airflow_test"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__API_AUTH__JWT_SECRET": "a secret that only the tests know, sixty-four characters and more",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -44,7 +39,6 @@ def airflow(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         for name, value in options.items():
             patch.setenv(name, value)
-        subprocess.run([Path(sys.executable).parent / "airflow", "db", "migrate"], check=True, capture_output=True)
         patch.setattr(sys, "path", [*sys.path, str(DAGS)])  # as Airflow does with a bundle's folder
         yield home
         if "airflow.settings" in sys.modules:

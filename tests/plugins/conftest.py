@@ -53,7 +53,12 @@ class Platform:
 
 
 @pytest.fixture(scope="session")
-def platform(postgres: str, offer: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(
+    postgres: str,
+    airflow_database: Callable[[str], str],
+    offer: Callable[..., int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Platform]:
     """The running server; the second version waits to be decided."""
     maintenance = create_engine(postgres.format(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with maintenance.connect() as connection:
@@ -68,8 +73,12 @@ def platform(postgres: str, offer: Callable[..., int], tmp_path_factory: pytest.
         home=tmp_path_factory.mktemp("platform"), database_url=SecretStr(address), airflow_port=free_port()
     )
     airflow = LocalAirflow(settings)
-    environment = {**airflow.environment(), "MOTORISK_DATABASE_URL": address, "MOTORISK_APPROVAL": "human"}
-    airflow.migrate(environment)
+    environment = {
+        **airflow.environment(),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow_database("airflow_pages"),
+        "MOTORISK_DATABASE_URL": address,
+        "MOTORISK_APPROVAL": "human",
+    }
     server = next(component for component in airflow.components(environment) if component.name.endswith("api-server"))
     with server.log.open("wb") as log:
         process = subprocess.Popen(server.command, env=environment, stdout=log, stderr=subprocess.STDOUT)

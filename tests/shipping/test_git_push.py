@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,8 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, create_engine, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, select
 
 from motorisk.demo.airflow import LocalAirflow
 from motorisk.demo.processes import Component
@@ -33,7 +31,6 @@ from motorisk.warehouse.tables import training_configuration
 from motorisk_web.app import create_app
 
 PROJECT = Path(__file__).parents[2]
-DATABASE = "airflow_push"
 WAIT_SECONDS = 600
 """Ten times what a busy machine needs."""
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
@@ -149,20 +146,19 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture
-def airflow(settings: Settings, postgres: str, checkout: Checkout, tmp_path: Path) -> Iterator[Airflow]:
+def airflow(
+    settings: Settings, airflow_database: Callable[[str], str], checkout: Checkout, tmp_path: Path
+) -> Iterator[Airflow]:
     """Airflow's api-server, scheduler and dag-processor, starting while the test prepares its world."""
     port = free_port()
     local = LocalAirflow(settings.model_copy(update={"airflow_port": port, "approval": "human"}))
-    maintenance = create_engine(postgres.format(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with maintenance.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {DATABASE}"))
     assert settings.database_url is not None
     where = {"repo_url": checkout.origin.as_uri(), "tracking_ref": "main", "subdir": "dags", "refresh_interval": 1}
     bundle = {"name": "motorisk", "classpath": "airflow.providers.git.bundles.git.GitDagBundle", "kwargs": where}
     environment = {
         **local.environment(),
         **QUICK,
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.format(database=DATABASE),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow_database("airflow_push"),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(tmp_path / "bundles"),
         "MOTORISK_DATABASE_URL": settings.database_url.get_secret_value(),
@@ -175,18 +171,10 @@ def airflow(settings: Settings, postgres: str, checkout: Checkout, tmp_path: Pat
         return "\n".join(f"{file}:\n{file.read_text()[-3000:]}" for file in files if file.exists())
 
     with ExitStack() as stack:
-        migrating = _start(Component("migrate", [_airflow(), "db", "migrate"], environment, local.logs / "migrate.log"))
-        assert migrating.wait(WAIT_SECONDS) == 0, (local.logs / "migrate.log").read_text()
         for component in components:
             process = _start(component)
             stack.callback(_stop, process)
         yield Airflow(local, logs)
-    with maintenance.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {DATABASE} WITH (FORCE)"))
-
-
-def _airflow() -> str:
-    return str(Path(sys.executable).parent / "airflow")
 
 
 def _start(component: Component) -> "subprocess.Popen[bytes]":
