@@ -169,6 +169,13 @@ class Settings(BaseSettings):
     def _absolute_folder(cls, place: str | None) -> str | None:
         return place if place is None or "://" in place else str(_absolute(Path(place)))
 
+    @field_validator("statsd")
+    @classmethod
+    def _with_a_port(cls, address: str | None) -> str | None:
+        if address is not None and not 1 <= int(address.rpartition(":")[2]) <= 65535:
+            raise ValueError("a port lies between 1 and 65535")
+        return address
+
     @classmethod
     def from_environment(cls) -> Self:
         """Read the settings; raise `SettingsError` for an unknown variable or a malformed value."""

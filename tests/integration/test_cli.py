@@ -162,6 +162,13 @@ def test_a_day_that_has_not_come_is_refused(motorisk: Run) -> None:
     assert "2199-01-01 has not come yet" in done.stderr
 
 
+@pytest.mark.bad_input("command line")
+def test_a_kind_of_report_that_nothing_writes_is_refused(motorisk: Run) -> None:
+    done = motorisk("drift", "--as-of", "2024-01-31", "--kind", "quotes")
+    assert done.returncode == 2
+    assert "only --html writes a report" in done.stderr
+
+
 def test_a_missed_gate_prints_the_version_and_exits_with_one(motorisk: Run, as_json: Json) -> None:
     as_json("simulate", "--start", "2023-01", "--months", "1", "--policies", "600")
     done = motorisk("train", "--as-of", "2023-01-31", "--set", "gates.min_accuracy=0.99", "--json")

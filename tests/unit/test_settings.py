@@ -156,6 +156,8 @@ def test_variables_of_others_are_let_alone(monkeypatch: pytest.MonkeyPatch) -> N
         ("MOTORISK_QUOTE_THREADS", "257", "less than or equal to 256"),
         ("MOTORISK_DRIFT_MIN_ROWS", "2.5", "valid integer"),
         ("MOTORISK_SCORE_KEEP_MONTHS", "1201", "less than or equal to 1200"),
+        ("MOTORISK_STATSD", "localhost:70000", "a port lies between 1 and 65535"),
+        ("MOTORISK_STATSD", "localhost", "String should match pattern"),
         ("MOTORISK_APPROVAL", "robot", "'auto' or 'human'"),
         ("MOTORISK_APPROVAL", "auto\nhuman", "'auto' or 'human'"),
     ],

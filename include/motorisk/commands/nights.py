@@ -80,13 +80,17 @@ def drift(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write the day's kept report as a page; measure nothing."),
     ] = None,
-    kind: Annotated[Kind, typer.Option("--kind", help="Which of the day's reports to write.")] = Kind.POLICIES,
+    kind: Annotated[
+        Kind | None, typer.Option("--kind", help="Which of the day's reports --html writes.", show_default="policies")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Compare policies, quotes and scores with what the champion was trained on; of policies all months since."""
     if html is not None:
-        _write_report(as_of, kind, html, json=json)
+        _write_report(as_of, kind or Kind.POLICIES, html, json=json)
         return
+    if kind is not None:
+        raise typer.BadParameter("only --html writes a report", param_hint="--kind")
     from motorisk.pipelines.drift import report_drift
 
     engine = warehouse()

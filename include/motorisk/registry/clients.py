@@ -76,7 +76,7 @@ def add_key(
 
 
 def revoke(connection: Connection, name_or_id: str, *, by: str) -> list[ClientKey]:
-    """Take a key back by its id, or all keys of a client by its name; answers those that were good until now.
+    """Take a key back by its id, or all keys of a client by its name; answers those that were not revoked before.
 
     `UnknownClient` where there is neither, `TransitionRefused` where all were revoked before.
     """
