@@ -80,6 +80,7 @@ def platform(
         "MOTORISK_APPROVAL": "human",
     }
     server = next(component for component in airflow.components(environment) if component.name.endswith("api-server"))
+    server.log.parent.mkdir(parents=True)
     with server.log.open("wb") as log:
         process = subprocess.Popen(server.command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
