@@ -17,7 +17,7 @@ platform's own. Numbered migrations make the tables (`motorisk db upgrade`); con
 shell` opens psql.
 
 """
-COMMENT = re.compile(r"COMMENT ON COLUMN (\w+\.\w+\.\w+) IS '((?:[^']|'')*)'")
+COMMENT = re.compile(r"COMMENT ON COLUMN (\w+\.\w+\.\w+) IS\s+'((?:[^']|'')*)'")
 
 
 def page() -> str:

@@ -59,6 +59,14 @@ def test_every_setting_command_table_and_operation_is_in_the_reference(site: Pat
     assert "motorisk_quotes_total" in text("metrics")
 
 
+def test_every_row_of_the_tables_says_what_its_column_means(site: Path) -> None:
+    page = (site / "reference" / "tables.html").read_text(encoding="utf-8")
+    rows = [re.findall(r"<td>(.*?)</td>", row, re.DOTALL) for row in re.findall(r"<tr.*?</tr>", page, re.DOTALL)]
+    cells = [row for row in rows if row]
+    assert len(cells) == sum(len(table.columns) for table in metadata.tables.values())
+    assert [row[0] for row in cells if not re.sub(r"<[^>]+>", "", row[-1]).strip()] == []
+
+
 @pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.fullname)
 def test_every_table_says_what_it_is_for(table: Table) -> None:
     assert table.comment

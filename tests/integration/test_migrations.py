@@ -61,6 +61,40 @@ def test_the_migrations_make_the_columns_that_the_code_knows(warehouse: Engine, 
         assert in_database["nullable"] == column.nullable, column.name
 
 
+@pytest.mark.parametrize("name", sorted(metadata.tables))
+def test_the_migrations_say_what_each_table_is_for_and_each_column_means(warehouse: Engine, name: str) -> None:
+    table, found = metadata.tables[name], inspect(warehouse)
+    assert found.get_table_comment(table.name, schema=table.schema)["text"] == table.comment
+    columns = found.get_columns(table.name, schema=table.schema)
+    assert [column["name"] for column in columns if not column["comment"]] == []
+    nullable = [column for column in columns if column["nullable"]]
+    assert [column["name"] for column in nullable if "null: " not in (column["comment"] or "")] == []
+
+
+def test_a_downgrade_leaves_the_comments_that_there_were(warehouse: Engine) -> None:
+    def comments() -> set[tuple[str, str, str | None]]:
+        found = inspect(warehouse)
+        return {
+            (key[1], column["name"], column["comment"])
+            for schema in SCHEMAS
+            for key, columns in found.get_multi_columns(schema=schema).items()
+            for column in columns
+        } | {
+            (key[1], "", comment["text"])
+            for schema in SCHEMAS
+            for key, comment in found.get_multi_table_comment(schema=schema).items()
+        }
+
+    after = comments()
+    downgrade(warehouse, "0012")
+    left = comments()
+    upgrade(warehouse)
+    assert comments() == after
+    downgrade(warehouse, "base")
+    upgrade(warehouse, "0012")
+    assert left == comments() != after
+
+
 @pytest.mark.fault("migrations ahead")
 def test_a_database_behind_or_ahead_says_what_to_do(warehouse: Engine) -> None:
     downgrade(warehouse, "base")

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, text
 
 from motorisk.errors import SchemaOutdated
 
-LATEST_REVISION = "0012"
+LATEST_REVISION = "0013"
 """The newest migration; a test compares it with the files."""
 
 _NUMBER = r"\d{4}"
