@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
 
 from generate.markdown import cell, code, table
 from motorisk.settings import PREFIX, Settings
@@ -16,6 +17,8 @@ Environment variables, read once when a program starts. An empty one counts as u
 read stops the program with a line that names it.
 
 """
+MADE_DEFAULT = "default_is"
+"""Where a setting whose default depends on the machine says in words what it is."""
 KINDS = {
     "Path": "path",
     "str": "text",
@@ -26,19 +29,21 @@ KINDS = {
 }
 
 
-def page() -> str:
-    """The page: a row a setting."""
-    fields = Settings.model_fields
+def page(settings: type[BaseSettings] = Settings) -> str:
+    """The page: a row a setting; `ValueError` for one whose default is made and not described."""
     rows = [
-        (code(f"{PREFIX}{name}".upper()), _kind(field), _default(field), cell(field.description))
-        for name, field in fields.items()
+        (code(f"{PREFIX}{name}".upper()), _kind(field), _default(name, field), cell(field.description))
+        for name, field in settings.model_fields.items()
     ]
     return INTRODUCTION + table(("variable", "values", "default", "meaning"), rows) + "\n"
 
 
-def _default(field: FieldInfo) -> str:
+def _default(name: str, field: FieldInfo) -> str:
     if field.default_factory is not None:
-        return "your login"
+        extra = field.json_schema_extra
+        if not isinstance(extra, dict) or MADE_DEFAULT not in extra:
+            raise ValueError(f"{name}: say what its default is, json_schema_extra={{{MADE_DEFAULT!r}: …}}")
+        return str(extra[MADE_DEFAULT])
     if field.default is None or field.default is PydanticUndefined:
         return "unset"
     return code(str(field.default).lower() if isinstance(field.default, bool) else field.default)

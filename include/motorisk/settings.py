@@ -53,7 +53,10 @@ class Settings(BaseSettings):
         default=None, description="Postgres to use; unset means the embedded server under MOTORISK_HOME"
     )
     user: str = Field(
-        default_factory=_current_user, min_length=1, description="Who trains: recorded with every version"
+        default_factory=_current_user,
+        json_schema_extra={"default_is": "your login"},
+        min_length=1,
+        description="Who trains: recorded with every version",
     )
     approval: Literal["auto", "human"] = Field(
         default="human",
