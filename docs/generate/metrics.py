@@ -11,9 +11,10 @@ from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from generate.markdown import cell, code, table
-from motorisk_web import drift_gauges, night_gauges
+from motorisk_web.drift_gauges import LatestDrift, labelled_gauges, workshop_gauges
 from motorisk_web.measurements import Measurements
 from motorisk_web.metrics import JournalGauge, ModelInfo
+from motorisk_web.night_gauges import Nights, gauges_of_nights
 
 INTRODUCTION = """# Metrics
 
@@ -51,10 +52,8 @@ def _parts() -> dict[str, list[tuple[Metric, tuple[str, ...]]]]:
     measured = [metric for metric in vars(Measurements()).values() if isinstance(metric, MetricWrapperBase)]
     families = {
         "Model, tariff and journal": [*_model(), *JournalGauge(SimpleNamespace(pending=lambda: 0)).collect()],
-        "Drift": [*drift_gauges._labelled([])],
-        "Drift, by the workshop's names": [
-            *drift_gauges._workshop(SimpleNamespace(features=[], drifted_share=0.0, dataset_drift=False))
-        ],
+        "Drift": [*labelled_gauges([])],
+        "Drift, by the workshop's names": [*workshop_gauges(LatestDrift("", "", MOMENT, 0, False, 0.0, features=()))],
         "The nights": [*_nights()],
     }
     own = [(metric.describe()[0], metric._labelnames) for metric in measured]
@@ -72,8 +71,6 @@ def _model() -> list[Metric]:
 
 def _nights() -> list[Metric]:
     scores = SimpleNamespace(quarantined=0, by_predictor={})
-    gauges = night_gauges.NightGauges.__new__(night_gauges.NightGauges)  # reads nothing
     waiting = SimpleNamespace(rows=0, oldest=MOMENT)
-    found = night_gauges.Nights(read_at=0.0, steps=(), scores=scores, alarms=(), horizons=(), waiting=waiting)
-    gauges._latest = SimpleNamespace(get=lambda: found)
-    return list(gauges.collect())
+    found = Nights(read_at=0.0, steps=(), scores=scores, alarms=(), horizons=(), waiting=waiting)
+    return list(gauges_of_nights(found))

@@ -58,8 +58,8 @@ class DriftGauges(Collector):
         known = self._latest.get()
         if known:
             if of_both := [drift for drift in known if (drift.kind, drift.window) not in _DAILY]:
-                yield from _workshop(max(of_both, key=lambda drift: drift.measured_at))
-            yield from _labelled(known)
+                yield from workshop_gauges(max(of_both, key=lambda drift: drift.measured_at))
+            yield from labelled_gauges(known)
 
 
 def _read(connection: Connection) -> list[LatestDrift]:
@@ -102,7 +102,8 @@ def _of_rows(kind: str, window: str, rows: Sequence[Row[Any]]) -> LatestDrift:
     return LatestDrift(kind, window, first.measured_at, first.all_rows, first.dataset_drift, first.drifted_share, rows)
 
 
-def _workshop(drift: LatestDrift) -> Iterator[Metric]:
+def workshop_gauges(drift: LatestDrift) -> Iterator[Metric]:
+    """One window or night by the workshop's names."""
     columns, drifted = len(drift.features), sum(row.drifted for row in drift.features)
     yield GaugeMetricFamily("number_of_columns", "Features compared with the reference", columns)
     yield GaugeMetricFamily("number_of_drifted_columns", "Features that drifted", drifted)
@@ -114,7 +115,8 @@ def _workshop(drift: LatestDrift) -> Iterator[Metric]:
     yield scores
 
 
-def _labelled(known: Sequence[LatestDrift]) -> Iterator[Metric]:
+def labelled_gauges(known: Sequence[LatestDrift]) -> Iterator[Metric]:
+    """The newest window and the kinds of the newest night, told apart by labels."""
     dataset = GaugeMetricFamily("motorisk_drift_dataset", "1 where the dataset as a whole drifts", labels=_LABELS)
     rows = GaugeMetricFamily("motorisk_drift_rows", "Rows of the measured window", labels=_LABELS)
     measured = GaugeMetricFamily("motorisk_drift_measured_timestamp_seconds", "When it was measured", labels=_LABELS)

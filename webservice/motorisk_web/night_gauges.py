@@ -62,18 +62,22 @@ class NightGauges(Collector):
     def collect(self) -> Iterator[Metric]:
         """All gauges, or none before the database was reached."""
         found = self._latest.get()
-        if found is None:
-            return
-        yield GaugeMetricFamily(
-            "motorisk_nights_read_timestamp_seconds",
-            "When these figures about the nights were read from the database",
-            found.read_at,
-        )
-        yield from _of_steps(found.steps)
-        yield from _of_scores(found.scores)
-        yield from _of_alarms(found.alarms)
-        yield from _of_performance(found.horizons)
-        yield from _of_monitor(found.waiting)
+        if found is not None:
+            yield from gauges_of_nights(found)
+
+
+def gauges_of_nights(found: Nights) -> Iterator[Metric]:
+    """What a reading tells as gauges; those of scores and of the oldest quote only where there are such."""
+    yield GaugeMetricFamily(
+        "motorisk_nights_read_timestamp_seconds",
+        "When these figures about the nights were read from the database",
+        found.read_at,
+    )
+    yield from _of_steps(found.steps)
+    yield from _of_scores(found.scores)
+    yield from _of_alarms(found.alarms)
+    yield from _of_performance(found.horizons)
+    yield from _of_monitor(found.waiting)
 
 
 def _read(connection: Connection) -> Nights:
