@@ -1,7 +1,8 @@
 """The journal's files: what a crash or a full disk leaves of them is never taken for a quote."""
 
-import subprocess
-import sys
+import resource
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -114,32 +115,40 @@ def test_reading_goes_on_where_it_stopped(tmp_path: Path) -> None:
         assert list(reader.records()) == ROWS[1:]
 
 
-FULL_DISK = """
-import resource, sys
-from pathlib import Path
-from motorisk.quoting.journal import JournalWriter
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-writer = JournalWriter(Path(sys.argv[1]))
-for number in range(100):
-    try:
-        writer.append([b"%d" % number * 50, b"end of %d" % number])
-        print(number)
-    except OSError:
-        pass
-"""
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """A disk that takes no file of more than 1,000 bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.fault("disk full")
-def test_a_disk_that_takes_no_more_leaves_whole_records_of_what_was_taken(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
-    )
-    taken = [int(line) for line in done.stdout.split()]
+def test_a_disk_that_takes_no_more_leaves_whole_records_of_what_was_taken(tmp_path: Path, small_disk: None) -> None:
+    writer = JournalWriter(tmp_path)
+    taken = []
+    for number in range(100):
+        records = [b"%d" % number * 50, b"end of %d" % number]
+        with suppress(OSError):
+            writer.append(records)
+            taken += records
+    writer.close()
     files = journal_files(tmp_path)
     found = [record for path in files for record in read(path)[0]]
+    assert len(taken) < 200
     assert len(files) > 1  # after a failure nothing is appended to the file any more
     assert all(read(path)[1] == b"" for path in files)
-    assert found == [part for number in taken for part in (b"%d" % number * 50, b"end of %d" % number)]
+    assert found == taken
+
+
+def test_a_file_that_has_become_large_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MAX_FILE_BYTES", 100)
+    writer = JournalWriter(tmp_path)
+    for number in range(4):
+        writer.append([b"%d" % number * 45])
+    writer.close()
+    assert [len(read(path)[0]) for path in journal_files(tmp_path)] == [2, 2]
 
 
 @pytest.mark.parametrize("block", [40, 41, 47, 64, 1 << 20])

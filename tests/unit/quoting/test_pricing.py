@@ -63,6 +63,15 @@ def test_the_expected_risk_is_the_sum_computed_by_hand(
     assert pricer.estimate(NEUTRAL._replace(**changes), effective_date).expected_risk == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("training", "change"), [(0, 0.5), (1, 0.125)])
+def test_a_flag_that_is_not_set_may_change_over_time_too(plan: RatingPlan, training: int, change: float) -> None:
+    term = plan.terms["training"].model_copy(update={"trend": (0.5, 0.125)})
+    changing = Pricer(plan.model_copy(update={"terms": {**plan.terms, "training": term}}))
+    policy = NEUTRAL._replace(training=training)
+    now, later = (changing.estimate(policy, day).expected_risk for day in (AS_OF, SIXTEEN_MONTHS_LATER))
+    assert later - now == pytest.approx(16 * change)
+
+
 @pytest.mark.parametrize(
     ("age", "contribution"),
     [
