@@ -160,7 +160,8 @@ def _begin(connection: Connection, basis: dict[str, Any], bounds: list[str], est
     as_of = basis["as_of"]
     table = f"motorisk.{work_table(as_of, run_id)}"
     # Its primary key is built when all rows are there: a third of the time, and workers do not queue for its pages.
-    connection.execute(text(f"CREATE TABLE {table} (LIKE motorisk.score INCLUDING ALL EXCLUDING INDEXES)"))
+    like = "LIKE motorisk.score INCLUDING ALL EXCLUDING COMMENTS EXCLUDING INDEXES"
+    connection.execute(text(f"CREATE TABLE {table} ({like})"))
     # Not this login's, so that whoever scores or archives the date next may replace it.
     connection.execute(text(f"ALTER TABLE {table} OWNER TO {Role.PIPELINE.group}"))
     # Proves to ATTACH that all rows belong to the date, so that it need not look at them.

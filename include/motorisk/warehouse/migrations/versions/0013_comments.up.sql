@@ -1,5 +1,5 @@
 -- What each table is for, as tables.py says, and what each column means, with its unit; null is explained where it may be.
--- Of partitioned tables the parent says it; tables of scores that are made like it from now on have it too.
+-- Of partitioned tables the parent says it.
 COMMENT ON TABLE insurance.policy IS
     'What the insurer''s policy system knows of each policy; the platform only reads it';
 COMMENT ON COLUMN insurance.policy.policy_id IS
