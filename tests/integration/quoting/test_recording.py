@@ -4,7 +4,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -12,27 +12,16 @@ from typing import Any
 import psycopg2
 import pytest
 from sqlalchemy import Engine, func, select, text, update
+from tests.integration.quoting.entries import make_entry
 
-from motorisk.domain.policy import PolicyFeatures
 from motorisk.errors import QuoteNotRecorded
 from motorisk.quoting.backlog import Backlog
 from motorisk.quoting.database import Database
 from motorisk.quoting.journal import journal_files
-from motorisk.quoting.ledger import Entry, KeyClaim, Ledger, LedgerSession
+from motorisk.quoting.ledger import Entry, Ledger, LedgerSession
 from motorisk.quoting.recorder import Recorder
 from motorisk.quoting.recording import Outcome
-from motorisk.quoting.rows import input_line
-from motorisk.settings import Settings
 from motorisk.warehouse.tables import drift_inbox, quote, quote_key
-
-FEATURES = PolicyFeatures(0.0, 35.0, 0.0, 45.0, 90.0, 45.9)
-
-
-def entry(key: str | None = None, *, question: str = "a", moment: datetime | None = None) -> Entry:
-    quote_id, now = uuid.uuid4(), moment or datetime.now(UTC)
-    line = input_line(quote_id, now, date(2026, 1, 1), FEATURES, str(quote_id))
-    claim = None if key is None else KeyClaim("tess", key, question * 64, quote_id, now)
-    return Entry(line, claim)
 
 
 def name(row: Entry) -> str:
@@ -40,32 +29,8 @@ def name(row: Entry) -> str:
 
 
 @pytest.fixture
-def database(settings: Settings) -> Database:
-    """Reached already."""
-    found = Database(settings)
-    with found.probe():
-        found.came_back()
-    return found
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "journal"
-
-
-@pytest.fixture
-def backlog(folder: Path) -> Backlog:
-    return Backlog(folder)
-
-
-@pytest.fixture
 def recorder(database: Database, backlog: Backlog) -> Recorder:
     return Recorder(database, backlog)
-
-
-@pytest.fixture
-def session(database: Database) -> LedgerSession:
-    return LedgerSession(database)
 
 
 def stored(engine: Engine) -> list[str]:
@@ -91,14 +56,14 @@ def record_at_once(recorder: Recorder, rows: list[Entry]) -> list[Outcome]:
 
 
 def test_rows_of_many_threads_are_in_the_ledger_when_they_are_answered(recorder: Recorder, warehouse: Engine) -> None:
-    rows = [entry() for _ in range(40)]
+    rows = [make_entry() for _ in range(40)]
     assert set(record_at_once(recorder, rows)) == {Outcome("ledger")}
     assert sorted(stored(warehouse)) == sorted(map(name, rows))
 
 
 def test_many_threads_share_commits(recorder: Recorder, warehouse: Engine) -> None:
-    rows = [entry() for _ in range(40)]
-    recorder.record([entry()])
+    rows = [make_entry() for _ in range(40)]
+    recorder.record([make_entry()])
     record_at_once(recorder, rows)
     with warehouse.connect() as connection:
         transactions = connection.scalar(text("SELECT count(DISTINCT xmin::text) FROM motorisk.quote"))
@@ -107,8 +72,8 @@ def test_many_threads_share_commits(recorder: Recorder, warehouse: Engine) -> No
 
 @pytest.mark.bad_input("quote")
 def test_a_row_that_postgres_refuses_fails_alone(recorder: Recorder, warehouse: Engine) -> None:
-    good = [entry() for _ in range(10)]
-    bad = Entry(entry().line.replace("\tmock\t", "\tnonsense\t"))
+    good = [make_entry() for _ in range(10)]
+    bad = Entry(make_entry().line.replace("\tmock\t", "\tnonsense\t"))
     refused: list[Exception] = []
 
     def record_bad() -> None:
@@ -131,7 +96,7 @@ def test_of_requests_with_the_same_key_one_is_written(
     recorder: Recorder, database: Database, warehouse: Engine
 ) -> None:
     other = Recorder(database, Backlog(Path("/nonexistent")))
-    rows = [entry("k") for _ in range(16)]
+    rows = [make_entry("k") for _ in range(16)]
     halves = [rows[:8], rows[8:]]
     found: list[Outcome] = []
     threads = [
@@ -157,7 +122,7 @@ def test_keys_in_any_order_do_not_block_one_another(recorder: Recorder, database
     def write(session: LedgerSession, order: list[str]) -> None:
         try:
             for _ in range(10):
-                session.append([entry(key) for key in order])
+                session.append([make_entry(key) for key in order])
         except Exception as error:
             failures.append(error)
 
@@ -182,16 +147,16 @@ def test_while_postgres_is_away_rows_go_into_the_journal_and_later_once_into_the
     warehouse: Engine,
     unreachable: Any,
 ) -> None:
-    before, after = entry(), entry()
+    before, after = make_entry(), make_entry()
     recorder.record([before])
     session.append([])
     with unreachable(warehouse):
-        away = [entry() for _ in range(20)]
+        away = [make_entry() for _ in range(20)]
         assert set(record_at_once(recorder, away)) == {Outcome("journal")}
         assert database.is_away
         assert backlog.pending() == 20
         start = time.monotonic()
-        late = entry()
+        late = make_entry()
         recorder.record([late])
         assert time.monotonic() - start < 5  # no connection is tried any more
     session.close()
@@ -206,8 +171,8 @@ def test_while_postgres_is_away_rows_go_into_the_journal_and_later_once_into_the
 def test_rows_journalled_before_clients_had_names_are_carried_over_too(
     recorder: Recorder, backlog: Backlog, session: LedgerSession, warehouse: Engine, unreachable: Any
 ) -> None:
-    old = entry()
-    recorder.record([entry()])
+    old = make_entry()
+    recorder.record([make_entry()])
     with unreachable(warehouse):
         recorder.record([old._replace(line=old.line.rpartition("\t")[0])])
     assert backlog.carry(session) == 1
@@ -217,7 +182,7 @@ def test_rows_journalled_before_clients_had_names_are_carried_over_too(
 def test_the_order_of_the_journal_is_the_order_of_the_ledger(
     backlog: Backlog, session: LedgerSession, warehouse: Engine
 ) -> None:
-    rows = [entry(moment=datetime(2026, 1, 1, tzinfo=UTC)) for _ in range(50)]
+    rows = [make_entry(moment=datetime(2026, 1, 1, tzinfo=UTC)) for _ in range(50)]
     for row in rows:
         backlog.append([row])
     backlog.carry(session)
@@ -228,9 +193,9 @@ def test_the_order_of_the_journal_is_the_order_of_the_ledger(
 
 @pytest.mark.fault("killed while quoting")
 def test_a_crash_while_carrying_over_loses_and_doubles_nothing(
-    backlog: Backlog, session: LedgerSession, warehouse: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+    backlog: Backlog, session: LedgerSession, warehouse: Engine, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [entry(str(number) if number % 2 else None) for number in range(25)]
+    rows = [make_entry(str(number) if number % 2 else None) for number in range(25)]
     backlog.append(rows)
     monkeypatch.setattr("motorisk.quoting.backlog.CARRIED_AT_ONCE", 10)
     merge, calls = session.merge, 0
@@ -247,37 +212,37 @@ def test_a_crash_while_carrying_over_loses_and_doubles_nothing(
         with pytest.raises(psycopg2.OperationalError):
             backlog.carry(session)
     assert len(stored(warehouse)) == 20
-    assert Backlog(folder).carry(session) == 25
+    assert Backlog(journal).carry(session) == 25
     assert sorted(stored(warehouse)) == sorted(map(name, rows))
     with warehouse.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(quote_key)) == 12
-    assert journal_files(folder) == []
+    assert journal_files(journal) == []
 
 
 @pytest.mark.fault("corrupted journal")
 def test_a_torn_end_is_kept_aside_and_the_rest_is_carried_over(
-    backlog: Backlog, session: LedgerSession, warehouse: Engine, folder: Path, caplog: Any
+    backlog: Backlog, session: LedgerSession, warehouse: Engine, journal: Path, caplog: Any
 ) -> None:
-    rows = [entry(), entry()]
+    rows = [make_entry(), make_entry()]
     backlog.append(rows)
-    (path,) = journal_files(folder)
+    (path,) = journal_files(journal)
     with path.open("ab") as file:
         file.write(b"\x40\0\0\0half a rec")
     assert backlog.carry(session) == 2
     assert stored(warehouse) == [name(row) for row in rows]
     assert path.with_suffix(".torn").read_bytes() == b"\x40\0\0\0half a rec"
     assert "no crash-free write left" in caplog.text
-    assert journal_files(folder) == []
+    assert journal_files(journal) == []
 
 
 @pytest.mark.fault("corrupted journal")
 def test_a_journalled_row_that_postgres_refuses_does_not_hold_up_the_others(
-    backlog: Backlog, session: LedgerSession, warehouse: Engine, folder: Path
+    backlog: Backlog, session: LedgerSession, warehouse: Engine, journal: Path
 ) -> None:
-    good = [entry(), entry()]
-    bad = Entry(entry().line.replace("\tmock\t", "\tnonsense\t"))
+    good = [make_entry(), make_entry()]
+    bad = Entry(make_entry().line.replace("\tmock\t", "\tnonsense\t"))
     backlog.append([good[0], bad, good[1]])
-    (path,) = journal_files(folder)
+    (path,) = journal_files(journal)
     backlog.carry(session)
     assert stored(warehouse) == [name(row) for row in good]
     assert b"nonsense" in path.with_suffix(".refused").read_bytes()
@@ -285,10 +250,10 @@ def test_a_journalled_row_that_postgres_refuses_does_not_hold_up_the_others(
 
 @pytest.mark.fault("killed while quoting")
 def test_what_another_process_left_is_carried_over_by_whoever_is_there(
-    folder: Path, session: LedgerSession, warehouse: Engine
+    journal: Path, session: LedgerSession, warehouse: Engine
 ) -> None:
-    dead, alive = Backlog(folder), Backlog(folder)
-    left = entry()
+    dead, alive = Backlog(journal), Backlog(journal)
+    left = make_entry()
     dead.append([left])
     assert alive.carry(session) == 0  # it is still being written
     dead._writer.close()  # as the kernel does for a dead process
@@ -297,23 +262,23 @@ def test_what_another_process_left_is_carried_over_by_whoever_is_there(
     assert stored(warehouse) == [name(left)]
 
 
-def test_keys_in_the_journal_are_known_to_all_processes_of_the_machine(folder: Path) -> None:
-    one, other = Backlog(folder), Backlog(folder)
-    first = entry("k")
-    assert one.append([first, entry(), entry("k")])[0] is None
-    (holder,) = other.append([entry("k")])
+def test_keys_in_the_journal_are_known_to_all_processes_of_the_machine(journal: Path) -> None:
+    one, other = Backlog(journal), Backlog(journal)
+    first = make_entry("k")
+    assert one.append([first, make_entry(), make_entry("k")])[0] is None
+    (holder,) = other.append([make_entry("k")])
     assert holder is not None
     assert (str(holder.quote_id), holder.line) == (name(first), first.line)
-    later = entry("k", question="b")
+    later = make_entry("k", question="b")
     assert later.claim is not None
-    assert Backlog(folder).holder(later.claim) == holder
+    assert Backlog(journal).holder(later.claim) == holder
     assert other.pending() == 2
 
 
 def test_a_journalled_quote_whose_key_the_ledger_has_is_kept_without_it(
     recorder: Recorder, backlog: Backlog, session: LedgerSession, warehouse: Engine, caplog: Any
 ) -> None:
-    known, journalled = entry("k"), entry("k")
+    known, journalled = make_entry("k"), make_entry("k")
     recorder.record([known])
     backlog.append([journalled])
     backlog.carry(session)
@@ -327,10 +292,10 @@ def test_a_journalled_quote_whose_key_the_ledger_has_is_kept_without_it(
 def test_a_database_that_does_not_answer_holds_a_row_up_once(
     recorder: Recorder, backlog: Backlog, session: LedgerSession, database: Database, warehouse: Engine
 ) -> None:
-    recorder.record([entry()])
+    recorder.record([make_entry()])
     with warehouse.connect() as connection:
         connection.execute(text("LOCK TABLE motorisk.quote IN ACCESS EXCLUSIVE MODE"))
-        first, second = entry(), entry()
+        first, second = make_entry(), make_entry()
         assert recorder.record([first]) == [Outcome("journal")]
         assert recorder.is_stuck
         start = time.monotonic()
@@ -346,12 +311,12 @@ def test_a_database_that_does_not_answer_holds_a_row_up_once(
 
 def test_who_does_not_wait_is_called_once_when_the_rows_are_durable(recorder: Recorder, warehouse: Engine) -> None:
     called: SimpleQueue[str] = SimpleQueue()
-    rows = [entry() for _ in range(50)]
+    rows = [make_entry() for _ in range(50)]
     for row in rows:
         recording = recorder.begin([row])
         recording.when_settled(lambda row=row, recording=recording: called.put(name(row)))
         assert recording.outcomes() == [Outcome("ledger")]
-    late = recorder.begin([entry()])
+    late = recorder.begin([make_entry()])
     late.outcomes()
     late.when_settled(lambda: called.put("late"))
     assert sorted(called.get(timeout=5) for _ in range(51)) == sorted([*map(name, rows), "late"])
@@ -364,12 +329,12 @@ def test_who_does_not_wait_is_called_once_when_the_rows_are_durable(recorder: Re
 def test_a_database_that_does_not_answer_holds_nobody_up_who_does_not_wait(
     recorder: Recorder, backlog: Backlog, session: LedgerSession, warehouse: Engine
 ) -> None:
-    recorder.record([entry()])
+    recorder.record([make_entry()])
     with warehouse.connect() as connection:
         connection.execute(text("LOCK TABLE motorisk.quote IN ACCESS EXCLUSIVE MODE"))
-        began = [recorder.begin([entry()]) for _ in range(10)]
+        began = [recorder.begin([make_entry()]) for _ in range(10)]
         assert [recording.outcomes() for recording in began] == [[Outcome("journal")]] * 10
-        assert recorder.begin([entry()]).outcomes() == [Outcome("journal")]
+        assert recorder.begin([make_entry()]).outcomes() == [Outcome("journal")]
     deadline = time.monotonic() + 20
     while recorder.is_stuck:
         assert time.monotonic() < deadline
@@ -379,7 +344,7 @@ def test_a_database_that_does_not_answer_holds_nobody_up_who_does_not_wait(
 
 
 def test_a_row_of_nobody_who_waits_that_postgres_refuses_fails_alone(recorder: Recorder, warehouse: Engine) -> None:
-    good, bad = entry(), entry()
+    good, bad = make_entry(), make_entry()
     bad = bad._replace(line=bad.line.replace("\tmock\t", "\tnonsense\t"))
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda row: recorder.begin([row]), [good, bad]))
@@ -396,21 +361,21 @@ def test_where_neither_postgres_nor_the_disk_takes_a_row_it_is_not_answered(
     warehouse: Engine,
     unreachable: Any,
 ) -> None:
-    (tmp_path / "journal").write_text("a file where the folder should be")
+    (tmp_path / "journal").write_text("a file where the journal should be")
     recorder = Recorder(database, Backlog(tmp_path / "journal"))
     with unreachable(warehouse):
         with pytest.raises(QuoteNotRecorded):
-            recorder.record([entry()])
+            recorder.record([make_entry()])
         assert recorder.is_refusing
         with pytest.raises(QuoteNotRecorded):
-            recorder.begin([entry()]).outcomes()
+            recorder.begin([make_entry()]).outcomes()
 
 
 def test_rows_that_nobody_waits_for_are_durable_after_a_flush(recorder: Recorder, warehouse: Engine) -> None:
     for _ in range(300):
-        recorder.record_soon([entry()])
+        recorder.record_soon([make_entry()])
     with ThreadPoolExecutor(4) as pool:  # others wait between them
-        outcomes = list(pool.map(lambda number: recorder.record([entry()]), range(40)))
+        outcomes = list(pool.map(lambda number: recorder.record([make_entry()]), range(40)))
     recorder.flush()
     assert outcomes == [[Outcome("ledger")]] * 40
     assert len(stored(warehouse)) == 340
@@ -420,10 +385,10 @@ def test_rows_that_nobody_waits_for_are_durable_after_a_flush(recorder: Recorder
 def test_where_postgres_is_away_inputs_are_waited_for(
     recorder: Recorder, database: Database, backlog: Backlog, warehouse: Engine, unreachable: Any
 ) -> None:
-    recorder.record([entry()])
+    recorder.record([make_entry()])
     with unreachable(warehouse):
         for _ in range(20):
-            recorder.record_soon([entry()])
+            recorder.record_soon([make_entry()])
         recorder.flush()
         assert database.is_away
         assert backlog.pending() == 20
@@ -432,7 +397,7 @@ def test_where_postgres_is_away_inputs_are_waited_for(
 def test_a_long_queue_makes_inputs_wait(recorder: Recorder, warehouse: Engine, monkeypatch: Any) -> None:
     monkeypatch.setattr("motorisk.quoting.recorder.MAX_UNAWAITED", 0)
     for number in range(1, 60):
-        recorder.record_soon([entry()])
+        recorder.record_soon([make_entry()])
         assert recorder._for_ledger.qsize() <= 1, number
     recorder.flush()
     assert len(stored(warehouse)) == 59
@@ -441,8 +406,8 @@ def test_a_long_queue_makes_inputs_wait(recorder: Recorder, warehouse: Engine, m
 def test_old_keys_are_forgotten_and_young_ones_are_not(
     recorder: Recorder, database: Database, warehouse: Engine
 ) -> None:
-    recorder.record([entry("old", moment=datetime(2026, 1, 1, tzinfo=UTC))])
-    recorder.record([entry("young")])
+    recorder.record([make_entry("old", moment=datetime(2026, 1, 1, tzinfo=UTC))])
+    recorder.record([make_entry("young")])
     Ledger(database).forget_old_keys()
     with warehouse.connect() as connection:
         assert connection.scalars(select(quote_key.c.key)).all() == ["young"]
@@ -451,7 +416,7 @@ def test_old_keys_are_forgotten_and_young_ones_are_not(
 def test_quotes_that_nobody_measures_leave_the_monitor_s_inbox_after_a_while(
     recorder: Recorder, database: Database, warehouse: Engine
 ) -> None:
-    recorder.record([entry("old"), entry("young")])
+    recorder.record([make_entry("old"), make_entry("young")])
     with warehouse.begin() as connection:
         first = select(func.min(drift_inbox.c.arrival)).scalar_subquery()
         long_ago = func.now() - text("interval '63 days'")
@@ -461,9 +426,11 @@ def test_quotes_that_nobody_measures_leave_the_monitor_s_inbox_after_a_while(
         assert connection.scalar(select(func.count()).select_from(drift_inbox)) == 1
 
 
-def test_a_row_is_found_in_any_process_s_journal_until_it_is_carried_over(folder: Path, session: LedgerSession) -> None:
-    mine, other = Backlog(folder), Backlog(folder)
-    rows = [entry(), entry("a key")]
+def test_a_row_is_found_in_any_process_s_journal_until_it_is_carried_over(
+    journal: Path, session: LedgerSession
+) -> None:
+    mine, other = Backlog(journal), Backlog(journal)
+    rows = [make_entry(), make_entry("a key")]
     mine.append(rows[:1])
     other.append(rows[1:])
     for backlog in (mine, other):

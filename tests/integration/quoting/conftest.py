@@ -29,8 +29,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def backlog(folder: Path) -> Backlog:
-    return Backlog(folder / "journal")
+def journal(folder: Path) -> Path:
+    return folder / "journal"
+
+
+@pytest.fixture
+def backlog(journal: Path) -> Backlog:
+    return Backlog(journal)
 
 
 @pytest.fixture

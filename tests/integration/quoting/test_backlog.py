@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select
-from tests.unit.quoting.entries import make_entry
+from tests.integration.quoting.entries import make_entry
 
 from motorisk.quoting.backlog import Backlog
 from motorisk.quoting.journal import journal_files

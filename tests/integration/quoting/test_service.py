@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, select
-from tests.unit.quoting.entries import FEATURES
+from tests.integration.quoting.entries import FEATURES
 
 from motorisk.domain.policy import FEATURES as ALL_FEATURES
 from motorisk.errors import InvalidData, KeyReused, UnknownQuote
