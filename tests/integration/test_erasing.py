@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Engine, event, insert, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from motorisk.domain.policy import FEATURES
@@ -24,7 +25,7 @@ from motorisk.pipelines.importing import import_file
 from motorisk.pipelines.score import score_portfolio
 from motorisk.pipelines.scoring.retention import archive_scores
 from motorisk.registry import transitions
-from motorisk.warehouse.tables import erased_reference, erasure, quote, quote_seal
+from motorisk.warehouse.tables import erased_reference, erasure, policy, quote, quote_seal
 
 KEY = "a key of pseudonyms, long enough to be one"
 HEADER = (
@@ -123,6 +124,31 @@ def test_an_erased_customer_is_nowhere_and_every_figure_stays(insurer: Engine, t
     with pytest.raises(UnknownCustomer, match="unknown, or erased before"):
         erase_customer(insurer, "C-1", by="dpo", archive=tmp_path / "archive")
     assert seal_quotes(insurer).quotes == 0
+
+
+@pytest.mark.fault("a customer gets a quote while being erased")
+def test_archived_scores_and_policies_have_the_same_new_ids_where_erasing_began_twice(
+    insurer: Engine, tmp_path: Path
+) -> None:
+    features = {name: feature.is_flag or 40.1 for name, feature in FEATURES.items()}
+    rest = {"channel": "mock", "reference": "P-4", "effective_date": NIGHT}
+    coming = [{"quoted_at": YESTERDAY, "quote_id": uuid4(), **rest, **features}]
+
+    def quote_in_between(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if coming and "FROM insurance.policy" in statement:
+            with insurer.begin() as other:
+                other.execute(insert(quote), coming.pop())
+
+    event.listen(insurer, "after_cursor_execute", quote_in_between)
+    try:
+        done = erase_customer(insurer, "C-1", by="dpo", archive=tmp_path / "archive")
+    finally:
+        event.remove(insurer, "after_cursor_execute", quote_in_between)
+    assert (done.erased.quotes, done.erased.archives) == (4, 1)
+    (archived,) = (tmp_path / "archive").iterdir()
+    with insurer.connect() as connection:
+        policies = set(connection.scalars(select(policy.c.policy_id)))
+    assert set(pq.read_table(archived)["policy_id"].to_pylist()) == policies
 
 
 def test_what_is_left_of_a_reference_tells_nobody_what_it_was(insurer: Engine, tmp_path: Path) -> None:

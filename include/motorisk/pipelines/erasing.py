@@ -101,6 +101,7 @@ def _erase(
     if not (known or quotes or quarantined):
         raise UnknownCustomer(f"nothing here leads to the customer {customer!r}: unknown, or erased before")
     today = datetime.now(UTC).date()
+    commitments = _commitments(connection, quotes)
     erased = Erased(
         policies=len(known),
         in_force=sum(row.effective_date <= today < row.expiry_date for row in known),
@@ -114,7 +115,7 @@ def _erase(
         insert(erasure).returning(erasure.c.erasure_id),
         {"erased_by": by, "comment": comment, "subject": subject, "erased": asdict(erased)},
     ).scalar_one()
-    _forget_references(connection, erasure_id, quotes)
+    _forget_references(connection, erasure_id, commitments)
     return Erasure(erasure_id, by, erased)
 
 
@@ -177,11 +178,14 @@ def _rename_archived(connection: Connection, renamed: dict[str, str], folder: Pa
     return changed
 
 
-def _forget_references(connection: Connection, erasure_id: int, quotes: Sequence[Any]) -> None:
-    """Take the references out of the ledger and keep their salted digests; then nobody has the salts any more."""
+def _commitments(connection: Connection, quotes: Sequence[Any]) -> list[dict[str, Any]]:
+    """The salted digests of the quotes' references, with their salts wiped: nobody has the salts any more.
+
+    `_NotSealedYet` where a quote is in no seal: known before archives are written anew, which no transaction undoes.
+    """
     wanted = {row.quote_id for row in quotes}
-    hours = {_hour(row.quoted_at) for row in quotes}
-    for hour in sorted(hours):
+    found = []
+    for hour in sorted({_hour(row.quoted_at) for row in quotes}):
         rows: dict[UUID, LedgerRow] = {}
 
         def take(row: LedgerRow, rows: dict[UUID, LedgerRow] = rows) -> None:
@@ -192,21 +196,23 @@ def _forget_references(connection: Connection, erasure_id: int, quotes: Sequence
         commitments = _take_salts(connection, hour, rows)
         if commitments.keys() != rows.keys():
             raise _NotSealedYet("quotes of the customer come in this moment: nothing was erased, try again")
-        connection.execute(
-            insert(erased_reference),
-            [
-                {
-                    "quoted_at": rows[quote_id].quoted_at,
-                    "quote_id": quote_id,
-                    "erasure_id": erasure_id,
-                    "commitment": commitment,
-                }
-                for quote_id, commitment in commitments.items()
-            ],
-        )
+        found += [
+            {"quoted_at": rows[quote_id].quoted_at, "quote_id": quote_id, "commitment": commitment}
+            for quote_id, commitment in commitments.items()
+        ]
+    return found
+
+
+def _forget_references(connection: Connection, erasure_id: int, commitments: Sequence[dict[str, Any]]) -> None:
+    """Take the references out of the ledger and keep their salted digests."""
+    if not commitments:
+        return
+    connection.execute(insert(erased_reference), [{**found, "erasure_id": erasure_id} for found in commitments])
+    quote_ids = [found["quote_id"] for found in commitments]
+    for hour in {_hour(found["quoted_at"]) for found in commitments}:
         within = (quote.c.quoted_at >= hour) & (quote.c.quoted_at < hour + HOUR)
-        connection.execute(update(quote).where(within, quote.c.quote_id.in_(list(rows))).values(reference=None))
-    connection.execute(delete(quote_key).where(quote_key.c.quote_id.in_(list(wanted))))
+        connection.execute(update(quote).where(within, quote.c.quote_id.in_(quote_ids)).values(reference=None))
+    connection.execute(delete(quote_key).where(quote_key.c.quote_id.in_(quote_ids)))
 
 
 def _hour(at: datetime) -> datetime:
