@@ -320,6 +320,21 @@ def test_two_workers_on_one_partition_write_it_once(offered: Engine) -> None:
     assert rows[0] == rows[1] == publish_scores(offered, DAY, plan.run_id).rows
 
 
+@pytest.mark.fault("disk full")
+def test_what_an_operator_can_mend_is_told_by_processes_beside_too(offered: Engine) -> None:
+    plan_scoring(offered, DAY, partitions=2)
+    with offered.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE FUNCTION motorisk.full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$; "
+                "CREATE TRIGGER is_full BEFORE UPDATE ON motorisk.score_part EXECUTE FUNCTION motorisk.full()"
+            )
+        )
+    with pytest.raises(DatabaseUnavailable, match="could not extend file: make room"):
+        score_portfolio(offered, DAY, workers=2)
+
+
 def test_an_older_plan_or_one_for_another_version_gives_way(offered: Engine, offer: Callable[..., int]) -> None:
     first = plan_scoring(offered, DAY, partitions=2)
     score_partition(offered, first.missing[0])

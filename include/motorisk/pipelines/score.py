@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from motorisk.pipelines.scoring.partition import score_partition
 from motorisk.pipelines.scoring.planning import DEFAULT_PARTITION_ROWS, Part, plan_scoring
 from motorisk.pipelines.scoring.publishing import MAX_QUARANTINED_SHARE, ScoreRun, publish_scores
 from motorisk.pipelines.scoring.versions import Choice
+from motorisk.warehouse.database import pool_of
 
 Progress = Callable[[int, int], None]
 
@@ -86,9 +86,4 @@ def _end_with_parent() -> None:
 
 
 def _score_there(url: str, part: Part) -> int:
-    return score_partition(_engine(url), part)
-
-
-@lru_cache(maxsize=1)
-def _engine(url: str) -> Engine:
-    return create_engine(url)
+    return score_partition(pool_of(url), part)

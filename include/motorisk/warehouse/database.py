@@ -84,7 +84,8 @@ def _is_there(address: URL) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _engine(url: str) -> Engine:
+def pool_of(url: str) -> Engine:
+    """The process's pool of connections to an address; what an operator can mend is raised as an error of ours."""
     engine = create_engine(
         url,
         pool_pre_ping=True,
@@ -109,12 +110,12 @@ def open_warehouse(settings: Settings) -> Engine:
     never will be.
     """
     if settings.database_url is None:
-        engine = _engine(ensure_database(settings, DATABASE).render_as_string(hide_password=False))
+        engine = pool_of(ensure_database(settings, DATABASE).render_as_string(hide_password=False))
         if current_revision(engine) is None:
             from motorisk.warehouse.migrate import upgrade
 
             upgrade(engine)
         return engine
-    engine = _engine(server_url(settings, DATABASE).render_as_string(hide_password=False))
+    engine = pool_of(server_url(settings, DATABASE).render_as_string(hide_password=False))
     _reach(engine)
     return engine
