@@ -142,6 +142,7 @@ class _Replayer:
         self._connection = connection
         self._tariffs = {tariff.name: tariff for tariff in tariffs(connection)}
         self._pricer = cache(self._load_pricer)
+        self._basis = cache(self._find_basis)  # a digest takes ten times as long as a price
 
     def compare(self, rows: Sequence[Row[Any]]) -> Iterator[list[Difference]]:
         """What differs of each row."""
@@ -161,20 +162,20 @@ class _Replayer:
         except MotoriskError as error:
             return str(error)
 
-    def _basis(self, row: Row[Any]) -> tuple[Pricer, Tariff] | str:
-        """What a quote was priced with, or why that cannot be had any more."""
-        pricer = self._pricer(row.version)
+    def _find_basis(self, version: int, digest: str, tariff: str) -> tuple[Pricer, Tariff] | str:
+        """What quotes were priced with, or why that cannot be had any more."""
+        pricer = self._pricer(version)
         if isinstance(pricer, str):
             return pricer
-        if plan_digest(pricer.plan.to_json()) != row.digest:
-            return f"version {row.version} has another rating plan now"
-        if row.tariff not in self._tariffs:
-            return f"the tariff {row.tariff} is gone"
-        return pricer, self._tariffs[row.tariff]
+        if plan_digest(pricer.plan.to_json()) != digest:
+            return f"version {version} has another rating plan now"
+        if tariff not in self._tariffs:
+            return f"the tariff {tariff} is gone"
+        return pricer, self._tariffs[tariff]
 
     def _quoted(self, row: Row[Any]) -> _Computed | str:
         """As the quote service prices."""
-        basis = self._basis(row)
+        basis = self._basis(row.version, row.digest, row.tariff)
         if isinstance(basis, str):
             return basis
         pricer, tariff = basis
@@ -197,8 +198,8 @@ class _Replayer:
         for place, row in enumerate(rows):
             groups.setdefault((row.version, row.digest, row.tariff), []).append(place)
         computed: list[_Computed | None] = [None] * len(rows)
-        for places in groups.values():
-            basis = self._basis(rows[places[0]])
+        for group, places in groups.items():
+            basis = self._basis(*group)
             if not isinstance(basis, str):
                 for place, found in zip(places, _score([rows[place] for place in places], *basis), strict=True):
                     computed[place] = found
