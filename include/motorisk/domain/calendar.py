@@ -23,6 +23,14 @@ def add_months(day: date, months: int) -> date:
     return first.replace(day=min(day.day, days_in_month(first)))
 
 
+def months_through(first: date, last: date) -> list[date]:
+    """The months from one to another, both included, by their first days, as which they are given."""
+    months = [first]
+    while months[-1] < last:
+        months.append(add_months(months[-1], 1))
+    return months
+
+
 def days_in_month(day: date) -> int:
     """Number of days of the day's month."""
     return monthrange(day.year, day.month)[1]

@@ -53,6 +53,12 @@ class FeatureDrift:
     says: str = ""
 
 
+def drifted_names(features: Mapping[str, FeatureDrift]) -> list[str]:
+    """Which of the features drift, the farthest first."""
+    drifted = {name: drift for name, drift in features.items() if drift.drifted}
+    return sorted(drifted, key=lambda name: -drifted[name].score)
+
+
 def drifts_of(
     reference: Reference, windows: Sequence[Window], verdict: Verdict, *, by_month: bool = True
 ) -> dict[str, FeatureDrift]:

@@ -16,7 +16,7 @@ from motorisk.domain.calendar import first_of_month
 from motorisk.domain.policy import FEATURES
 from motorisk.errors import InvalidData
 from motorisk.modelling.snapshot import Snapshot
-from motorisk.monitoring.drift import FeatureDrift, drifts_of, evidently_report
+from motorisk.monitoring.drift import FeatureDrift, drifted_names, drifts_of, evidently_report
 from motorisk.monitoring.measures import Kind
 from motorisk.monitoring.reference import Reference
 from motorisk.monitoring.telling import Reading
@@ -65,8 +65,7 @@ class DriftRun:
     @property
     def drifted(self) -> list[str]:
         """The drifted features, the farthest first."""
-        drifted = {name: drift for name, drift in self.features.items() if drift.drifted}
-        return sorted(drifted, key=lambda name: -drifted[name].score)
+        return drifted_names(self.features)
 
 
 def report_drift(engine: Engine, settings: Settings, as_of: date) -> DriftRun:

@@ -22,7 +22,7 @@ from motorisk.domain.tariff import Tariff
 from motorisk.errors import InvalidData, NotEnoughData
 from motorisk.modelling.snapshot import Snapshot
 from motorisk.monitoring.columns import EXACT_ROWS, Floats
-from motorisk.monitoring.drift import FeatureDrift, drifts_alone
+from motorisk.monitoring.drift import FeatureDrift, drifted_names, drifts_alone
 from motorisk.monitoring.measures import PREDICTIONS, Kind
 from motorisk.monitoring.reference import Reference
 from motorisk.monitoring.windows import Window
@@ -70,8 +70,7 @@ class KindDrift:
     @property
     def drifted(self) -> list[str]:
         """What drifts, the farthest first."""
-        drifted = {name: drift for name, drift in self.features.items() if drift.drifted}
-        return sorted(drifted, key=lambda name: -drifted[name].score)
+        return drifted_names(self.features)
 
 
 def compare_kinds(

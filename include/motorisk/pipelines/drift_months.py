@@ -9,7 +9,7 @@ import numpy as np
 from psycopg2 import sql
 from sqlalchemy import Connection, func, select
 
-from motorisk.domain.calendar import add_months, first_of_month
+from motorisk.domain.calendar import add_months, first_of_month, months_through
 from motorisk.domain.policy import FEATURES
 from motorisk.errors import NotEnoughData
 from motorisk.monitoring.columns import EXACT_ROWS
@@ -85,9 +85,7 @@ def _exact(connection: Connection, reference: Reference, month: Month, as_of: da
 
 
 def _reduced(connection: Connection, reference: Reference, months: Sequence[Month], as_of: date) -> list[Columns]:
-    starts = [months[0].first]
-    while starts[-1] < months[-1].first:
-        starts.append(add_months(starts[-1], 1))
+    starts = months_through(months[0].first, months[-1].first)
     span = {"first": starts[0], "end": add_months(starts[-1], 1), "as_of": as_of, "months": starts}
     reduced = reduced_columns(connection, reference, replace(_WRITTEN, parameters=span), len(starts))
     found = dict(zip(starts, reduced, strict=True))

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from motorisk.domain.policy import FEATURES
-from motorisk.monitoring.drift import FeatureDrift, drifts_of
+from motorisk.monitoring.drift import FeatureDrift, drifted_names, drifts_of
 from motorisk.monitoring.reference import Reference
 from motorisk.monitoring.verdict import Verdict, follow
 from motorisk.monitoring.windows import Window
@@ -60,8 +60,7 @@ class LiveWindow:
     @property
     def drifted(self) -> list[str]:
         """The drifted features, the farthest first."""
-        drifted = {name: drift for name, drift in self.features.items() if drift.drifted}
-        return sorted(drifted, key=lambda name: -drifted[name].score)
+        return drifted_names(self.features)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from psycopg2 import sql
 from sqlalchemy import Engine
 
-from motorisk.domain.calendar import add_months, first_of_month, month_name
+from motorisk.domain.calendar import add_months, first_of_month, month_name, months_through
 from motorisk.domain.risk import CLASS_BOUNDS
 from motorisk.errors import NotEnoughData
 from motorisk.modelling.candidates import CANDIDATES, PlanForecaster
@@ -81,7 +81,7 @@ def replay(
     world = _World(history, label_delay)
     champion: _Champion | None = None
     once: PlanForecaster | None = None
-    months = _months(first, last)
+    months = months_through(first, last)
     for done, month in enumerate(months):
         progress(done, len(months))
         known = world.known_before(month)
@@ -94,13 +94,6 @@ def replay(
                 once = once or champion.forecaster
         yield _frame(world, month, champion, once, known, configuration)
     progress(len(months), len(months))
-
-
-def _months(first: date, last: date) -> list[date]:
-    months = [first]
-    while months[-1] < last:
-        months.append(add_months(months[-1], 1))
-    return months
 
 
 def _load(engine: Engine, end: date) -> Snapshot:

@@ -14,6 +14,7 @@ from motorisk.domain.calendar import (
     first_of_month,
     month_name,
     months_between,
+    months_through,
     parse_month,
 )
 
@@ -124,3 +125,13 @@ def test_anything_but_year_dash_month_is_refused(text: str) -> None:
 
 def test_a_month_is_read_as_its_first_day() -> None:
     assert parse_month("2024-02") == date(2024, 2, 1)
+
+
+def test_months_through_has_both_ends_and_all_between() -> None:
+    assert months_through(date(2024, 11, 1), date(2025, 2, 1)) == [
+        date(2024, 11, 1),
+        date(2024, 12, 1),
+        date(2025, 1, 1),
+        date(2025, 2, 1),
+    ]
+    assert months_through(date(2024, 11, 1), date(2024, 11, 1)) == [date(2024, 11, 1)]

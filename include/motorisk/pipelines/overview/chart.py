@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
-from motorisk.domain.calendar import add_months, month_name
+from motorisk.domain.calendar import month_name, months_through
 from motorisk.modelling.card.wording import percent
 from motorisk.pipelines.overview.accuracy import MonthOfAccuracy
 
@@ -56,7 +56,7 @@ def accuracy_chart(months: Sequence[MonthOfAccuracy]) -> Chart:
         return Point(x(month.month), y(share or 0.0), f"{name}, {month_name(month.month)}: {percent(share)}")
 
     every = -(-(span + 1) // MOST_LABELS)
-    shown = [add_months(first, ahead) for ahead in range(0, _months(first, last) + 1, every)]
+    shown = months_through(first, last)[::every]
     return Chart(
         platform=line("the platform", lambda month: month.accuracy),
         once=line("trained once", lambda month: month.once),

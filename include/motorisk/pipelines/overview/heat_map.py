@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, func, select
 
-from motorisk.domain.calendar import add_months, month_name
+from motorisk.domain.calendar import add_months, month_name, months_through
 from motorisk.domain.policy import FEATURES
 from motorisk.monitoring.measures import Kind
 from motorisk.warehouse.tables import drift_metric, drift_run
@@ -89,9 +89,7 @@ def heat_map(connection: Connection, until: date | None = None) -> HeatMap:
     if not measured:
         return HeatMap((), {}, None, has_later=bool(found))
     first = max(measured[0], add_months(measured[-1], 1 - MONTHS))
-    months = [first]
-    while months[-1] < measured[-1]:
-        months.append(add_months(months[-1], 1))
+    months = months_through(first, measured[-1])
     earlier = max((month for month in measured if month < first), default=None)
     cells = _cells(connection, {found[month]: month for month in months if month in found})
     return HeatMap(tuple(months), cells, earlier, has_later=max(found) > months[-1])
