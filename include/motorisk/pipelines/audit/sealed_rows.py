@@ -14,11 +14,10 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 HOUR = timedelta(hours=1)
-ID_BYTES = 16
-DIGEST_BYTES = 16
-"""Of a SHA-256: whoever wants another row with the same beginning has to try 2¹²⁸ of them."""
-SALT_BYTES = 16
-NO_SALT = bytes(SALT_BYTES)
+PIECE_BYTES = 16
+"""Of an id, of a salt, and of a digest, which is the beginning of a SHA-256: whoever wants another row with the same
+one has to try 2¹²⁸ of them."""
+NO_SALT = bytes(PIECE_BYTES)
 
 _NULL = b"\\N"
 # What seals hold for ever. A column that the ledger gets later belongs into seals of another form.
@@ -40,7 +39,7 @@ class LedgerRow:
 
     def digest(self, commitment: bytes) -> bytes:
         """What a seal holds of the row, with the digest of its reference (empty: none)."""
-        return hashlib.sha256(self.line + b"\t" + commitment).digest()[:DIGEST_BYTES]
+        return hashlib.sha256(self.line + b"\t" + commitment).digest()[:PIECE_BYTES]
 
     def commitment(self, salt: bytes) -> bytes:
         """The salted digest of the reference; empty where there is none."""
@@ -85,4 +84,4 @@ def read_hour(connection: Connection, hour: datetime, take: Callable[[LedgerRow]
 
 def pieces(content: bytes) -> list[bytes]:
     """A seal's ids, digests or salts, one by one."""
-    return [content[place : place + 16] for place in range(0, len(content), 16)]
+    return [content[place : place + PIECE_BYTES] for place in range(0, len(content), PIECE_BYTES)]

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from motorisk.pipelines.audit.chain import Head, seal_digest, trail_head
-from motorisk.pipelines.audit.sealed_rows import NO_SALT, SALT_BYTES, LedgerRow, pieces, read_hour
+from motorisk.pipelines.audit.sealed_rows import NO_SALT, PIECE_BYTES, LedgerRow, pieces, read_hour
 from motorisk.warehouse.locks import exclusively
 from motorisk.warehouse.tables import quote_seal
 
@@ -89,7 +89,7 @@ def _seal_hour(connection: Connection, hour: datetime, late_before: datetime | N
     def take(row: LedgerRow) -> None:
         if row.quote_id.bytes in known:
             return
-        salt = NO_SALT if row.reference is None else secrets.token_bytes(SALT_BYTES)
+        salt = NO_SALT if row.reference is None else secrets.token_bytes(PIECE_BYTES)
         quote_ids.extend(row.quote_id.bytes)
         digests.extend(row.digest(row.commitment(salt)))
         salts.extend(salt)
@@ -97,7 +97,7 @@ def _seal_hour(connection: Connection, hour: datetime, late_before: datetime | N
             late.append(row.quote_id)
 
     read_hour(connection, hour, take)
-    rows = len(quote_ids) // 16
+    rows = len(quote_ids) // PIECE_BYTES
     if rows:
         before, trail, now = seal_head(connection), trail_head(connection), datetime.now(UTC)
         content: dict[str, Any] = {

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Row, func, select, text
 
 from motorisk.errors import EvidenceBroken
 from motorisk.pipelines.audit.chain import BEFORE_THE_FIRST, Head, event_digest, events, seal_digest
-from motorisk.pipelines.audit.sealed_rows import LedgerRow, pieces, read_hour
+from motorisk.pipelines.audit.sealed_rows import HOUR, LedgerRow, pieces, read_hour
 from motorisk.pipelines.audit.sealing import LATE
 from motorisk.warehouse.tables import erased_reference, model_event, model_version, quote_seal
 
@@ -210,7 +210,7 @@ def _verify_hour(connection: Connection, run: Verification, hour: datetime, late
         for row in connection.execute(
             select(erased_reference).where(
                 erased_reference.c.quoted_at >= hour,
-                erased_reference.c.quoted_at < hour + func.make_interval(0, 0, 0, 0, 1),
+                erased_reference.c.quoted_at < hour + HOUR,
             )
         )
     }
