@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import URL, Connection, create_engine, make_url, text
@@ -23,6 +24,7 @@ from motorisk.errors import BackupRefused, DatabaseUnavailable, SettingsError
 from motorisk.settings import Settings
 from motorisk.warehouse.database import DATABASE, ensure_database, server_url
 from motorisk.warehouse.dumping import Programs, group_owners, row_counts, server_major
+from motorisk.warehouse.failures import first_line
 from motorisk.warehouse.roles import ensure_groups
 
 AIRFLOW = "airflow"
@@ -49,7 +51,7 @@ class DatabaseDump(_Frozen):
 class Manifest(_Frozen):
     """What a backup holds."""
 
-    format: int = 1
+    format: Literal[1] = 1
     made_at: datetime
     motorisk: str
     databases: dict[str, DatabaseDump]
@@ -106,7 +108,7 @@ def _dump(
             try:
                 connection = stack.enter_context(engine.connect())
             except OperationalError as error:
-                reason = str(error.orig).strip().splitlines()[0]
+                reason = first_line(error.orig or error)
                 if name == AIRFLOW and "does not exist" in reason:
                     tell(f"no database {address.database} on the server: without Airflow's")
                     continue
@@ -190,7 +192,7 @@ def _require_target(programs: Programs, address: URL, dump: DatabaseDump, *, rep
             major = server_major(connection)
             held = row_counts(connection)
     except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
+        reason = first_line(error.orig or error)
         raise DatabaseUnavailable(f"cannot reach the database {address.database}: {reason}") from None
     programs.require(major)
     if major < dump.server:
