@@ -9,5 +9,5 @@ database's server, on which it takes one core at most, waits for no commit to re
 a quote needs. It catches up after outages, and finds quotes that came late through a journal.
 
 `following`: finds quotes that a shadow has not priced, and prices them, each exactly once. `challenger`: a version's
-plan, checked. `comparison`: the report; `wording`: the same for people.
+plan, checked. `comparison`: the report, with its `premiums` and `examples`; `wording`: the same for people.
 """

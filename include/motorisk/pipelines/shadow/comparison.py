@@ -3,38 +3,28 @@
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from functools import cache
-from typing import Any
-from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from psycopg2 import sql
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
-from motorisk.domain.policy import FEATURES, PolicyFeatures
 from motorisk.domain.risk import RISK_CLASSES
-from motorisk.domain.tariff import CENT
 from motorisk.modelling.segments import AGE_BANDS, band_names
-from motorisk.pipelines.shadow.challenger import load_challenger
+from motorisk.pipelines.shadow.examples import Example, add_extremes, explained
 from motorisk.pipelines.shadow.following import STEP
-from motorisk.quoting.pricing import Pricer
-from motorisk.quoting.reasons import reasons
+from motorisk.pipelines.shadow.premiums import Premiums, premiums_against
 from motorisk.registry import shadows
-from motorisk.registry.versions import get, load_plan
+from motorisk.registry.versions import get
 from motorisk.warehouse.arrow import read_batches
 from motorisk.warehouse.copying import copy_out
-from motorisk.warehouse.tables import quote, shadow_quote
+from motorisk.warehouse.tables import quote
 
-NOTICEABLE = 0.05
-"""A premium that moves by more than this share counts as moved."""
 EXAMPLES = 5
 """Of the largest rises, and of the largest falls."""
-REASONS = 3
 
 _CLASSES = tuple(str(name) for name in RISK_CLASSES)
 _PREDICTORS = ("rules", "model")
@@ -65,24 +55,6 @@ _COMPARED = sql.SQL(
 
 
 @dataclass(frozen=True, slots=True)
-class Premiums:
-    """Relative changes of the net premium, as shares of what was answered, and sums in the tariff's currency.
-
-    A premium of nought has no relative change: it counts as one cent.
-    """
-
-    median: float
-    low: float
-    high: float
-    largest_rise: float
-    largest_fall: float
-    share_above_5_percent: float
-    answered_total: Decimal
-    shadow_total: Decimal
-    total_change: float
-
-
-@dataclass(frozen=True, slots=True)
 class SegmentChange:
     """The quotes of an age band, with or without emergency braking."""
 
@@ -91,40 +63,6 @@ class SegmentChange:
     quotes: int
     class_changes: int
     premiums: Premiums
-
-
-@dataclass(frozen=True, slots=True)
-class ReasonChange:
-    """A feature's share of the risk index against the portfolio's average, as answered and as the shadow says."""
-
-    feature: str
-    answered: float
-    shadow: float
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A quote with a large change of its net premium, and what it comes from.
-
-    `average` is the change of the portfolio's average risk index between the two versions; it and all changes of
-    reasons sum to the change of the expected risk (`reasons` holds the weightiest). `outside` names, by who answered
-    by the rules, the features beyond its experience; then there are no reasons.
-    """
-
-    quote_id: UUID
-    quoted_at: datetime
-    answered_by: int
-    features: Mapping[str, float]
-    answered_class: str
-    shadow_class: str
-    answered_net: Decimal
-    shadow_net: Decimal
-    change: float
-    expected_risk: float | None
-    shadow_expected_risk: float | None
-    average: float | None = None
-    reasons: tuple[ReasonChange, ...] = ()
-    outside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +148,7 @@ def _report(
         in_ledger += _in_ledger(connection, begin, end)
         for batch in _compared(connection, found.version, begin, end):
             answered_by.update(batch["answered_by"].to_pylist())
-            extremes = _extremes(extremes, batch, examples)
+            extremes = add_extremes(extremes, batch, examples)
             parts.append(batch.drop_columns(["quoted_at", "quote_id", "answered_by"]))
     connection.commit()
     table = pa.concat_tables(parts) if parts else None
@@ -231,9 +169,9 @@ def _report(
         predictors={}
         if columns is None
         else _matrix(_PREDICTORS, columns.answered_predictor, columns.shadow_predictor),
-        premiums=None if columns is None else _premiums(columns.answered_cents, columns.shadow_cents),
+        premiums=None if columns is None else premiums_against(columns.answered_cents, columns.shadow_cents),
         segments=() if columns is None else tuple(_segments(columns)),
-        examples=tuple(_examples(connection, found.version, extremes)),
+        examples=tuple(explained(connection, found.version, extremes)),
     )
 
 
@@ -262,26 +200,6 @@ def _columns(table: pa.Table) -> _Columns:
     return _Columns(**{name: table[name].to_numpy() for name in _Columns.__dataclass_fields__})
 
 
-def _changes(answered: npt.NDArray[np.int64], shadow: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    return np.asarray((shadow - answered) / np.maximum(answered, 1))
-
-
-def _premiums(answered: npt.NDArray[np.int64], shadow: npt.NDArray[np.int64]) -> Premiums:
-    changes, sums = _changes(answered, shadow), (int(answered.sum()), int(shadow.sum()))
-    low, median, high = (float(value) for value in np.quantile(changes, (0.05, 0.5, 0.95)))
-    return Premiums(
-        median=median,
-        low=low,
-        high=high,
-        largest_rise=max(float(changes.max()), 0.0),
-        largest_fall=min(float(changes.min()), 0.0),
-        share_above_5_percent=float(np.mean(np.abs(changes) > NOTICEABLE)),
-        answered_total=sums[0] * CENT,
-        shadow_total=sums[1] * CENT,
-        total_change=(sums[1] - sums[0]) / max(sums[0], 1),
-    )
-
-
 def _matrix(
     names: tuple[str, ...], answered: npt.NDArray[np.int8], shadow: npt.NDArray[np.int8]
 ) -> dict[str, dict[str, int]]:
@@ -297,86 +215,5 @@ def _segments(columns: _Columns) -> Iterator[SegmentChange]:
         for braking in (False, True):
             inside = (ages == age) & (columns.emergency_braking == braking)
             if inside.any():
-                money = _premiums(columns.answered_cents[inside], columns.shadow_cents[inside])
+                money = premiums_against(columns.answered_cents[inside], columns.shadow_cents[inside])
                 yield SegmentChange(name, braking, int(inside.sum()), int(has_changed[inside].sum()), money)
-
-
-def _extremes(known: list[tuple[float, str, str]], batch: pa.Table, examples: int) -> list[tuple[float, str, str]]:
-    """The largest falls and rises so far: change, time and id, from the largest fall to the largest rise."""
-    changes = _changes(batch["answered_cents"].to_numpy(), batch["shadow_cents"].to_numpy())
-    order = np.argsort(changes, kind="stable")
-    rows = dict.fromkeys([*order[:examples].tolist(), *order[len(order) - examples :].tolist()] if examples else [])
-    fresh = [
-        (float(changes[row]), batch["quoted_at"][row].as_py(), batch["quote_id"][row].as_py())
-        for row in rows
-        if changes[row]
-    ]
-    merged = sorted([*known, *fresh])
-    falls = [item for item in merged if item[0] < 0][:examples]
-    rises = [item for item in merged if item[0] > 0]
-    return falls + rises[max(len(rises) - examples, 0) :]
-
-
-def _examples(connection: Connection, version: int, extremes: list[tuple[float, str, str]]) -> Iterator[Example]:
-    """The extremes explained, the largest changes first."""
-    if not extremes:
-        return
-    challenger = Pricer(load_challenger(connection, version))
-    champion = cache(lambda number: Pricer(load_plan(connection, number)))
-    for change, quoted_at, quote_id in sorted(extremes, key=lambda item: -abs(item[0])):
-        row = connection.execute(
-            select(
-                quote,
-                shadow_quote.c.risk_class.label("shadow_class"),
-                shadow_quote.c.net.label("shadow_net"),
-                shadow_quote.c.expected_risk.label("shadow_expected_risk"),
-            )
-            .join(
-                shadow_quote,
-                (shadow_quote.c.quoted_at == quote.c.quoted_at) & (shadow_quote.c.quote_id == quote.c.quote_id),
-            )
-            .where(
-                shadow_quote.c.version == version,
-                quote.c.quoted_at == datetime.fromisoformat(quoted_at),
-                quote.c.quote_id == UUID(quote_id),
-            )
-        ).one()
-        yield _example(row, change, champion(row.version), challenger)
-    connection.commit()
-
-
-def _example(row: Row[Any], change: float, champion: Pricer, challenger: Pricer) -> Example:
-    features = PolicyFeatures(*(float(getattr(row, name)) for name in FEATURES))
-    average: float | None = None
-    why: tuple[ReasonChange, ...] = ()
-    if row.expected_risk is not None and row.shadow_expected_risk is not None:
-        answered, shadow = (
-            {
-                reason.feature: reason.contribution
-                for reason in reasons(
-                    pricer.estimate(features, row.effective_date), pricer.at(row.effective_date), features
-                )
-            }
-            for pricer in (champion, challenger)
-        )
-        pairs = [ReasonChange(name, answered[name], shadow[name]) for name in FEATURES]
-        average = row.shadow_expected_risk - row.expected_risk - sum(pair.shadow - pair.answered for pair in pairs)
-        why = tuple(sorted(pairs, key=lambda pair: -abs(pair.shadow - pair.answered))[:REASONS])
-    sides = {"answered": champion, "shadow": challenger}
-    outside = {side: tuple(pricer.outside_support(features)) for side, pricer in sides.items()}
-    return Example(
-        quote_id=row.quote_id,
-        quoted_at=row.quoted_at,
-        answered_by=row.version,
-        features=features._asdict(),
-        answered_class=row.risk_class,
-        shadow_class=row.shadow_class,
-        answered_net=row.net,
-        shadow_net=row.shadow_net,
-        change=change,
-        expected_risk=row.expected_risk,
-        shadow_expected_risk=row.shadow_expected_risk,
-        average=average,
-        reasons=why,
-        outside={side: names for side, names in outside.items() if names},
-    )

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from motorisk.pipelines.shadow.comparison import Example, Premiums, ShadowReport
+from motorisk.pipelines.shadow.comparison import ShadowReport
+from motorisk.pipelines.shadow.examples import Example
+from motorisk.pipelines.shadow.premiums import Premiums
 
 
 def to_line(report: ShadowReport) -> str:
