@@ -9,11 +9,17 @@ LIBRARIES = ("motorisk", "numpy", "scipy", "scikit-learn", "pyarrow")
 BY_HAND = "by hand"
 
 
-def _git_commit() -> str | None:
+def checkout_commit(file: Path) -> str | None:
+    """The commit of the checkout that a file belongs to; None for one that only lies in it, as an installed library."""
+    tracked = _git(file.parent, "ls-files", "--error-unmatch", file.name)
+    return None if tracked is None else _git(file.parent, "rev-parse", "HEAD")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
     try:
         found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607
-            cwd=Path(__file__).parent,
+            ["git", *arguments],  # noqa: S607
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=10,
@@ -46,7 +52,7 @@ def provenance(
         "reason": reason,
         "python": platform.python_version(),
         "libraries": _library_versions(),
-        "git_commit": _git_commit(),
+        "git_commit": checkout_commit(Path(__file__)),
         "image_tag": image_tag,
         "bundle_version": bundle_version,
     }
