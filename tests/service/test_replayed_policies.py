@@ -186,6 +186,17 @@ def files(tmp_path: Path) -> list[Path]:
     return write_months(simulation(policies=20, months=2), tmp_path / "months")
 
 
+@pytest.mark.bad_input("import file")
+def test_files_without_any_policy_send_nothing_and_say_why(elsewhere: Callable[..., Elsewhere], tmp_path: Path) -> None:
+    file = tmp_path / "policies.csv"
+    file.write_text(f"{HEADER}b,2024-01-02,0,7,1,40,90,45\n")
+    server = elsewhere(200)
+    run = replay_files([file], server.url)
+    assert (run.policies, run.refused, run.months, run.is_complete) == (0, 1, [], True)
+    assert run.reasons == ["policies.csv, line 2: age: must be at least 15, got 7"]
+    assert server.headers == []
+
+
 def test_a_busy_service_is_asked_again(elsewhere: Callable[..., Elsewhere], files: list[Path]) -> None:
     server = elsewhere(503, 429, 200)
     run = replay_files(files, server.url)

@@ -33,7 +33,7 @@ class Policies:
     def months(self) -> Iterable[tuple[date, list[PolicyFeatures]]]:
         """Each month's first day and policies, from the earliest month on."""
         distinct, first = np.unique(self.starts, return_index=True)
-        for month, rows in zip(distinct, np.split(self.features, first[1:]), strict=True):
+        for month, rows in zip(distinct, np.split(self.features, first)[1:], strict=True):
             yield month.astype("datetime64[D]").item(), [PolicyFeatures(*row) for row in rows.tolist()]
 
 
