@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from psycopg2.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from motorisk.errors import DatabaseUnavailable
 
@@ -20,15 +20,19 @@ def exclusively(engine: Engine, what: str, number: int = 0) -> Iterator[None]:
     """Wait until nobody else works on this part (and number) of the platform, then keep others waiting.
 
     The lock is taken on a connection of its own, so that the transaction of the work begins after it and
-    sees what the one before has written.
+    sees what the one before has written. Raises `OperationalError` where that connection was lost meanwhile.
     """
     key = {"what": f"motorisk.{what}", "number": number}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SELECT pg_advisory_lock(hashtext(:what), :number)"), key)
+        unlock = text("SELECT pg_advisory_unlock(hashtext(:what), :number)")
         try:
             yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(hashtext(:what), :number)"), key)
+        except BaseException:
+            with suppress(DBAPIError):  # a lost connection has let go by itself; why the work failed says more
+                connection.execute(unlock, key)
+            raise
+        connection.execute(unlock, key)
 
 
 def lock_tables(connection: Connection, *names: str) -> None:
@@ -40,6 +44,7 @@ def lock_tables(connection: Connection, *names: str) -> None:
     it: name them after it, in the order in which readers lock.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
+    before = connection.scalar(text("SELECT current_setting('lock_timeout')"))
     tables = ", ".join(f"ONLY motorisk.{name}" for name in names)
     while True:
         try:
@@ -56,7 +61,7 @@ def lock_tables(connection: Connection, *names: str) -> None:
                 ) from error
             time.sleep(PAUSE_SECONDS)
         else:
-            connection.execute(text("SELECT set_config('lock_timeout', '0', true)"))
+            connection.execute(text("SELECT set_config('lock_timeout', :before, true)"), {"before": before})
             return
 
 
