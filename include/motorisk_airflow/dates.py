@@ -6,15 +6,22 @@ from typing import Any
 
 from airflow.sdk import Asset
 
+from motorisk.domain.calendar import require_countable
+from motorisk.errors import InvalidData
+
 
 def as_of(context: Mapping[str, Any]) -> date:
     """The run's as-of date: the parameter, else the last day of its data interval, else the day before it was due.
 
-    The last is for runs that an asset event started: they have no data interval.
+    The last is for runs that an asset event started: they have no data interval. `InvalidData` for a parameter that
+    is no date, or one near the calendar's ends.
     """
     wanted = context["params"].get("as_of")
     if wanted:
-        return date.fromisoformat(wanted)
+        try:
+            return require_countable(date.fromisoformat(wanted))
+        except ValueError as error:
+            raise InvalidData(f"as_of: {error}") from None
     due: datetime = context.get("data_interval_end") or context["dag_run"].run_after
     return due.date() - timedelta(days=1)
 

@@ -4,6 +4,10 @@ from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from motorisk.errors import InvalidData
+
 NIGHT = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 
 
@@ -16,6 +20,22 @@ def test_the_parameter_comes_first(airflow: Any) -> None:
 
     context = _context(params={"as_of": "2024-02-29"}, data_interval_end=NIGHT)
     assert as_of(context) == date(2024, 2, 29)
+
+
+@pytest.mark.bad_input("command line")
+@pytest.mark.parametrize(
+    ("day", "line"),
+    [
+        ("9999-12-31", "as_of: a year lies between 1000 and 8999, got 9999"),
+        ("0001-01-01", "as_of: a year lies between 1000 and 8999, got 1"),
+        ("31.12.2025", "as_of: Invalid isoformat string: '31.12.2025'"),
+    ],
+)
+def test_a_parameter_from_which_no_days_can_be_counted_is_refused(airflow: Any, day: str, line: str) -> None:
+    from motorisk_airflow.dates import as_of
+
+    with pytest.raises(InvalidData, match=line):
+        as_of(_context(params={"as_of": day}, data_interval_end=NIGHT))
 
 
 def test_a_scheduled_run_works_as_of_the_last_day_of_its_interval(airflow: Any) -> None:

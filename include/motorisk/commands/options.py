@@ -6,32 +6,27 @@ from typing import Annotated
 
 import typer
 
-from motorisk.domain.calendar import parse_month
-
-FIRST_YEAR, LAST_YEAR = 1000, 8999
-"""Centuries of days and months can be counted from them without leaving the calendar of dates, which ends in 9999."""
+from motorisk.domain.calendar import parse_month, require_countable
 
 
 def parse_day(text: str) -> date:
     """Read a date as people type it on the command line."""
     try:
-        return _within_the_calendar(date.fromisoformat(text))
+        day = date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"a date is written YYYY-MM-DD, got {text!r}") from None
+    try:
+        return require_countable(day)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def parse_month_option(text: str) -> date:
     """Read a month as people type it on the command line."""
     try:
-        return _within_the_calendar(parse_month(text))
+        return require_countable(parse_month(text))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-
-
-def _within_the_calendar(day: date) -> date:
-    if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise typer.BadParameter(f"a year lies between {FIRST_YEAR} and {LAST_YEAR}, got {day.year}")
-    return day
 
 
 def require_in_order(first: date | None, last: date | None) -> None:

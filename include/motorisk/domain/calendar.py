@@ -4,6 +4,8 @@ from calendar import monthrange
 from datetime import date
 
 DAYS_A_MONTH = 365.25 / 12
+FIRST_YEAR, LAST_YEAR = 1000, 8999
+"""Centuries of days and months can be counted from them without leaving the calendar of dates, which ends in 9999."""
 
 
 def months_between(start: date, end: date) -> float:
@@ -34,6 +36,13 @@ def months_through(first: date, last: date) -> list[date]:
 def days_in_month(day: date) -> int:
     """Number of days of the day's month."""
     return monthrange(day.year, day.month)[1]
+
+
+def require_countable(day: date) -> date:
+    """The day, if it is one of `FIRST_YEAR` to `LAST_YEAR`; `ValueError` for any other."""
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"a year lies between {FIRST_YEAR} and {LAST_YEAR}, got {day.year}")
+    return day
 
 
 def parse_month(text: str) -> date:
