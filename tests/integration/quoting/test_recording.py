@@ -93,9 +93,9 @@ def test_a_row_that_postgres_refuses_fails_alone(recorder: Recorder, warehouse: 
 
 @pytest.mark.fault("two at once")
 def test_of_requests_with_the_same_key_one_is_written(
-    recorder: Recorder, database: Database, warehouse: Engine
+    recorder: Recorder, database: Database, warehouse: Engine, tmp_path: Path
 ) -> None:
-    other = Recorder(database, Backlog(Path("/nonexistent")))
+    other = Recorder(database, Backlog(tmp_path / "backlog"))
     rows = [make_entry("k") for _ in range(16)]
     halves = [rows[:8], rows[8:]]
     found: list[Outcome] = []
