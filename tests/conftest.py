@@ -196,6 +196,53 @@ def warehouse(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
+Build = Callable[[Engine, Settings], None]
+
+
+@pytest.fixture(scope="session")
+def _built(postgres: str) -> Iterator[dict[str, tuple[str, Path]]]:
+    """Databases and folders that are copied from, by the name of what built them."""
+    built: dict[str, tuple[str, Path]] = {}
+    yield built
+    for name, _ in built.values():
+        _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def built_once(
+    postgres: str,
+    warehouse: Engine,
+    settings: Settings,
+    _built: dict[str, tuple[str, Path]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Build], Engine]:
+    """Fill the test's own database and folder: `(build)`.
+
+    The first test of a worker that asks for a build, by its name, has it run, those that come after get copies: a
+    training takes seconds.
+    """
+
+    def fill(build: Build) -> Engine:
+        own, key = warehouse.url.database, f"{build.__module__}.{build.__qualname__}"
+        if key not in _built:
+            build(warehouse, settings)
+            warehouse.dispose()
+            name = f"built_{os.getpid()}_{next(_numbers)}"
+            _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {own}")
+            _built[key] = name, tmp_path_factory.mktemp(name)
+            if settings.home.exists():
+                shutil.copytree(settings.home, _built[key][1], dirs_exist_ok=True)
+        else:
+            name, home = _built[key]
+            warehouse.dispose()
+            _execute(postgres, f"DROP DATABASE {own} WITH (FORCE)")
+            _execute(postgres, f"CREATE DATABASE {own} TEMPLATE {name}")
+            shutil.copytree(home, settings.home)
+        return warehouse
+
+    return fill
+
+
 @pytest.fixture
 def server_environment(settings: Settings) -> dict[str, str]:
     """Environment variables of a process that works on the test's database."""

@@ -1,5 +1,6 @@
 """The nightly drift report on a simulated world in a real Postgres."""
 
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
@@ -31,12 +32,15 @@ END_OF_MONTH_0 = date(2023, 1, 31)
 CONFIGURATION = TrainingConfiguration(candidates=("rules", "gam", "trend_gam"), search_trials=0)
 
 
-@pytest.fixture
-def championed(warehouse: Engine, settings: Settings) -> Engine:
-    """Fifteen months of 600 policies, and a champion trained on the first."""
+def _train(warehouse: Engine, settings: Settings) -> None:
     simulate_portfolio(warehouse, Simulation(start=START, months=15, policies_a_month=600))
     assert train(warehouse, settings, END_OF_MONTH_0, CONFIGURATION).approved
-    return warehouse
+
+
+@pytest.fixture
+def championed(built_once: Callable[..., Engine]) -> Engine:
+    """Fifteen months of 600 policies, and a champion trained on the first."""
+    return built_once(_train)
 
 
 def _causes(run: DriftRun) -> set[str]:

@@ -1,6 +1,7 @@
 """The night's other halves: the day's quotes and scores against what the champion was trained on."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -35,12 +36,15 @@ DAY = timedelta(days=1)
 CONFIGURATION = TrainingConfiguration(candidates=("rules", "gam"), search_trials=0)
 
 
-@pytest.fixture
-def championed(warehouse: Engine, settings: Settings) -> Engine:
-    """Fourteen months of 400 policies, and a champion trained on the first."""
+def _train(warehouse: Engine, settings: Settings) -> None:
     simulate_portfolio(warehouse, Simulation(start=date(2023, 1, 1), months=14, policies_a_month=400))
     assert train(warehouse, settings, date(2023, 1, 31), CONFIGURATION).approved
-    return warehouse
+
+
+@pytest.fixture
+def championed(built_once: Callable[..., Engine]) -> Engine:
+    """Fourteen months of 400 policies, and a champion trained on the first."""
+    return built_once(_train)
 
 
 def _quote(engine: Engine, rows: int, *, at: datetime, month: int = 0, seed: int = 1, older: int = 0) -> None:

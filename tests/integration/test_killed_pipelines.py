@@ -98,20 +98,27 @@ def _rows(engine: Engine, *tables: Any, but: tuple[str, ...] = ("measured_at", "
         ]
 
 
-@pytest.fixture
-def world(warehouse: Engine) -> Engine:
+def _simulate(warehouse: Engine, _: Settings) -> None:
     simulate_portfolio(
         warehouse, Simulation(start=date(2023, 1, 1), months=4, policies_a_month=300, label_delay_months=1)
     )
-    return warehouse
+
+
+def _train(warehouse: Engine, settings: Settings) -> None:
+    _simulate(warehouse, settings)
+    assert train(warehouse, settings, date(2023, 2, 28), CONFIGURATION).approved
 
 
 @pytest.fixture
-def championed(world: Engine, settings: Settings) -> Engine:
+def world(built_once: Callable[..., Engine]) -> Engine:
+    return built_once(_simulate)
+
+
+@pytest.fixture
+def championed(built_once: Callable[..., Engine]) -> Engine:
     import evidently  # noqa: F401  once, rather than in each process that is killed
 
-    assert train(world, settings, date(2023, 2, 28), CONFIGURATION).approved
-    return world
+    return built_once(_train)
 
 
 @pytest.mark.fault("killed while training")

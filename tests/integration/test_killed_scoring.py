@@ -16,6 +16,7 @@ from motorisk.pipelines.score import score_portfolio
 from motorisk.pipelines.scoring.planning import plan_scoring
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.registry import transitions
+from motorisk.settings import Settings
 from motorisk.simulation.portfolio import Simulation
 from motorisk.warehouse.tables import score, score_part, score_run
 
@@ -23,13 +24,17 @@ DAY = date(2024, 3, 31)
 
 
 @pytest.fixture
-def offered(warehouse: Engine, offer: Callable[..., int]) -> Engine:
-    """Policies enough for a run that can be caught in the middle, and an approved version."""
-    simulate_portfolio(warehouse, Simulation(start=date(2024, 1, 1), months=3, policies_a_month=20_000))
-    version = offer(warehouse, 1.0)
-    with warehouse.begin() as connection:
-        transitions.approve(connection, version, by="uma")
-    return warehouse
+def scored(built_once: Callable[..., Engine], offer: Callable[..., int]) -> Engine:
+    """Policies enough for a run that can be caught in the middle, and scores of an undisturbed one."""
+
+    def build(warehouse: Engine, _: Settings) -> None:
+        simulate_portfolio(warehouse, Simulation(start=date(2024, 1, 1), months=3, policies_a_month=10_000))
+        version = offer(warehouse, 1.0)
+        with warehouse.begin() as connection:
+            transitions.approve(connection, version, by="uma")
+        score_portfolio(warehouse, DAY)
+
+    return built_once(build)
 
 
 def _rows(engine: Engine) -> list[tuple[Any, ...]]:
@@ -44,19 +49,18 @@ def _done(engine: Engine, run_id: int) -> int:
 
 
 @pytest.mark.fault("killed while scoring")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("workers", "kills"), [(1, 2), (2, 1)])
 def test_a_run_that_is_killed_goes_on_and_ends_as_if_nothing_had_been(
-    offered: Engine, server_environment: dict[str, str], workers: int
+    scored: Engine, server_environment: dict[str, str], workers: int, kills: int
 ) -> None:
-    score_portfolio(offered, DAY)
-    wanted = _rows(offered)
-    plan = plan_scoring(offered, DAY, partitions=60)
+    wanted = _rows(scored)
+    plan = plan_scoring(scored, DAY, partitions=60)
     command = [sys.executable, "-m", "motorisk", "score", "--as-of", DAY.isoformat(), "--workers", str(workers)]
     done = 0
-    for _ in range(workers):
+    for _ in range(kills):
         run = subprocess.Popen(command, env=server_environment, start_new_session=True, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
-        while _done(offered, plan.run_id) < done + 3:
+        while _done(scored, plan.run_id) < done + 3:
             assert time.monotonic() < deadline
             assert run.poll() is None
             time.sleep(0.005)
@@ -65,13 +69,13 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_if_nothing_had_been(
         run.wait()
         assert len(processes) >= (workers if workers > 1 else 0)
         assert psutil.wait_procs(processes, timeout=30)[1] == []
-        _until_nobody_is_left(offered)
-        assert _rows(offered) == wanted
-        before, done = done, _done(offered, plan.run_id)
+        _until_nobody_is_left(scored)
+        assert _rows(scored) == wanted
+        before, done = done, _done(scored, plan.run_id)
         assert before + 3 <= done < 60
-    subprocess.run(command, env=server_environment, check=True, stdout=subprocess.DEVNULL, timeout=120)
-    assert _rows(offered) == wanted
-    with offered.connect() as connection:
+    score_portfolio(scored, DAY)
+    assert _rows(scored) == wanted
+    with scored.connect() as connection:
         assert connection.scalar(select(score_run.c.run_id)) == plan.run_id
 
 

@@ -1,21 +1,25 @@
 """Live windows: every quote in exactly one, whoever is killed; measured like the nights."""
 
-import json
+import os
 import random
 import signal
-import subprocess
 import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, func, insert, select, text, update
 
+from motorisk.cli import main
 from motorisk.domain.policy import FEATURES
 from motorisk.errors import NoChampion
 from motorisk.modelling.configuration import TrainingConfiguration
@@ -23,6 +27,7 @@ from motorisk.pipelines.monitor import Monitor
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.pipelines.train import train
 from motorisk.settings import Settings
+from motorisk.settings import settings as settings_of_process
 from motorisk.simulation.portfolio import Simulation, draw_features
 from motorisk.warehouse.tables import drift_inbox, drift_threshold, drift_window, drift_window_metric, quote
 
@@ -32,12 +37,15 @@ NOW = datetime.now(UTC)
 KILLS = 4
 
 
-@pytest.fixture
-def championed(warehouse: Engine, settings: Settings) -> Engine:
-    """A champion trained on 1,500 policies."""
+def _train(warehouse: Engine, settings: Settings) -> None:
     simulate_portfolio(warehouse, Simulation(start=date(2023, 1, 1), months=1, policies_a_month=1500))
     assert train(warehouse, settings, END_OF_MONTH_0, CONFIGURATION).approved
-    return warehouse
+
+
+@pytest.fixture
+def championed(built_once: Callable[..., Engine]) -> Engine:
+    """A champion trained on 1,500 policies."""
+    return built_once(_train)
 
 
 def _record(engine: Engine, rows: int, *, month: int = 0, seed: int = 1, at: datetime = NOW) -> list[uuid.UUID]:
@@ -159,13 +167,20 @@ def test_an_aborted_quote_is_in_no_window(championed: Engine, settings: Settings
     assert Monitor(championed, settings, size=30).close_window() is None
 
 
-def test_the_command_tells_what_it_closed(championed: Engine, server_environment: dict[str, str]) -> None:
+def test_the_command_tells_what_it_closed(championed: Engine, as_json: Callable[..., Any]) -> None:
     _record(championed, 100)
-    command = [sys.executable, "-m", "motorisk", "monitor", "--once", "--window", "40", "--json"]
-    run = subprocess.run(command, env=server_environment, capture_output=True, text=True, timeout=120, check=True)
-    told = json.loads(run.stdout)
+    told = as_json("monitor", "--once", "--window", "40")
     assert ([window["rows"] for window in told["windows"]], told["pending"]) == ([40, 40], 20)
     assert told["windows"][0]["features"]["miles"].keys() >= {"score", "method", "threshold", "drifted", "says"}
+
+
+def _command(environment: dict[str, str], arguments: list[str]) -> None:
+    """Run a command in a fork of the tests' process: importing everything again takes seconds."""
+    os.environ.update(environment)
+    settings_of_process.cache_clear()
+    sys.argv = ["motorisk", *arguments]
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        main()
 
 
 @pytest.mark.fault("killed while monitoring")
@@ -175,13 +190,14 @@ def test_two_monitors_that_are_killed_at_random_leave_each_quote_in_exactly_one_
 ) -> None:
     """SIGKILL at any moment, two processes at once; quotes come in all the time, some of them late."""
     heartbeat = tmp_path / "heartbeat"
-    command = [sys.executable, "-m", "motorisk", "monitor", "--window", "50", "--json", "--heartbeat", str(heartbeat)]
-    environment = {**server_environment, "OPENBLAS_NUM_THREADS": "1"}
+    arguments = ["monitor", "--window", "50", "--json", "--heartbeat", str(heartbeat)]
     luck = random.Random(5)  # noqa: S311  no secret
     recorded: list[uuid.UUID] = []
 
-    def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def start() -> ForkProcess:
+        process = get_context("fork").Process(target=_command, args=(server_environment, arguments))
+        process.start()
+        return process
 
     monitors = [start(), start()]
     kills = 0
@@ -195,8 +211,8 @@ def test_two_monitors_that_are_killed_at_random_leave_each_quote_in_exactly_one_
                 time.sleep(luck.random() * 0.02)
             time.sleep(luck.random() * 0.3)
             victim = luck.randrange(2)
-            monitors[victim].send_signal(signal.SIGKILL)
-            monitors[victim].wait()
+            monitors[victim].kill()
+            monitors[victim].join()
             kills += 1
             _each_is_in_one(championed, recorded)
             if kills < KILLS:
@@ -210,7 +226,8 @@ def test_two_monitors_that_are_killed_at_random_leave_each_quote_in_exactly_one_
     finally:
         for process in monitors:
             process.terminate()
-        ends = sorted(process.wait(30) for process in monitors)
-    assert ends == [-signal.SIGKILL, 0], "SIGTERM ends a monitor in good order"
+            process.join(30)
+    ends = {process.exitcode for process in monitors}
+    assert ends == {-signal.SIGKILL, 0}, "SIGTERM ends a monitor in good order"
     assert {len(window) for window in _members(championed)} == {50}
     _each_is_in_one(championed, recorded)

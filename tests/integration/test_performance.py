@@ -1,5 +1,6 @@
 """Performance and its alarm, on simulated worlds in a real Postgres."""
 
+from collections.abc import Callable
 from datetime import date
 
 import numpy as np
@@ -37,18 +38,24 @@ def _world(
     assert train(warehouse, settings, date(2023, 1, 31), CONFIGURATION).approved
 
 
-@pytest.fixture
-def drifting(warehouse: Engine, settings: Settings) -> Engine:
-    """Sixteen months of drift; outcomes take two months."""
+def _drifting(warehouse: Engine, settings: Settings) -> None:
     _world(warehouse, settings, months=16, drift_until=None)
-    return warehouse
+
+
+def _short(warehouse: Engine, settings: Settings) -> None:
+    _world(warehouse, settings, months=4, drift_until=None)
 
 
 @pytest.fixture
-def short(warehouse: Engine, settings: Settings) -> Engine:
+def drifting(built_once: Callable[..., Engine]) -> Engine:
+    """Sixteen months of drift; outcomes take two months."""
+    return built_once(_drifting)
+
+
+@pytest.fixture
+def short(built_once: Callable[..., Engine]) -> Engine:
     """Four months; outcomes take two months."""
-    _world(warehouse, settings, months=4, drift_until=None)
-    return warehouse
+    return built_once(_short)
 
 
 def _stored(engine: Engine) -> list[tuple[object, ...]]:

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
@@ -34,18 +35,25 @@ END_OF_MONTH_0 = date(2023, 1, 31)
 CONFIGURATION = TrainingConfiguration(candidates=("rules", "gam", "trend_gam"), search_trials=0)
 
 
-@pytest.fixture
-def world(warehouse: Engine) -> Engine:
-    """Fifteen months of 600 policies; outcomes take twelve months, but the first month's are known at once."""
+def _simulate(warehouse: Engine, _: Settings) -> None:
     simulate_portfolio(warehouse, Simulation(start=START, months=15, policies_a_month=600))
-    return warehouse
+
+
+def _train(warehouse: Engine, settings: Settings) -> None:
+    _simulate(warehouse, settings)
+    assert train(warehouse, settings, END_OF_MONTH_0, CONFIGURATION).approved
 
 
 @pytest.fixture
-def championed(world: Engine, settings: Settings) -> Engine:
+def world(built_once: Callable[..., Engine]) -> Engine:
+    """Fifteen months of 600 policies; outcomes take twelve months, but the first month's are known at once."""
+    return built_once(_simulate)
+
+
+@pytest.fixture
+def championed(built_once: Callable[..., Engine]) -> Engine:
     """The same with a champion trained on the first month."""
-    assert train(world, settings, END_OF_MONTH_0, CONFIGURATION).approved
-    return world
+    return built_once(_train)
 
 
 def test_simulating_again_changes_nothing_and_more_months_only_add(warehouse: Engine) -> None:

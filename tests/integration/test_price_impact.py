@@ -1,5 +1,6 @@
 """What a new model would change for the portfolio, and against whom it has to compete."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -25,12 +26,15 @@ FIRST, LATER = date(2023, 1, 31), date(2024, 5, 31)
 CONFIGURATION = TrainingConfiguration(candidates=("rules", "gam", "trend_gam"), search_trials=0)
 
 
-@pytest.fixture
-def championed(warehouse: Engine, settings: Settings) -> Engine:
-    """Seventeen months of 300 policies, and a champion trained on the first of them."""
+def _train(warehouse: Engine, settings: Settings) -> None:
     simulate_portfolio(warehouse, Simulation(start=date(2023, 1, 1), months=17, policies_a_month=300))
     assert train(warehouse, settings, FIRST, CONFIGURATION).approved
-    return warehouse
+
+
+@pytest.fixture
+def championed(built_once: Callable[..., Engine]) -> Engine:
+    """Seventeen months of 300 policies, and a champion trained on the first of them."""
+    return built_once(_train)
 
 
 def measured(engine: Engine, version: int) -> PriceImpact:

@@ -29,12 +29,15 @@ CONFIGURATION = TrainingConfiguration(
 )
 
 
-@pytest.fixture
-def left_alone(warehouse: Engine, settings: Settings) -> Engine:
-    """Nineteen months of 600 policies, outcomes after three; the champion was trained once, on the first."""
+def _train(warehouse: Engine, settings: Settings) -> None:
     simulate_portfolio(warehouse, Simulation(start=START, months=19, policies_a_month=600, label_delay_months=3))
     assert train(warehouse, settings, END_OF_MONTH_0, CONFIGURATION).approved
-    return warehouse
+
+
+@pytest.fixture
+def left_alone(built_once: Callable[..., Engine]) -> Engine:
+    """Nineteen months of 600 policies, outcomes after three; the champion was trained once, on the first."""
+    return built_once(_train)
 
 
 def _stored(engine: Engine) -> dict[str, object]:

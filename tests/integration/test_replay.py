@@ -1,9 +1,8 @@
 """Quotes computed again from the ledger."""
 
 import json
-import subprocess
-import sys
 import uuid
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -29,6 +28,7 @@ from motorisk.warehouse.tables import quote
 
 DAY = date(2026, 3, 14)
 QUOTES = 300
+NO_DATABASE = {"MOTORISK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
 
 
 def plan(intercept: float) -> RatingPlan:
@@ -177,32 +177,27 @@ def test_a_changed_plan_is_found_and_named(warehouse: Engine, ledger: list[uuid.
     assert {found.what for found in run.differences} == {"model"}
 
 
-def replay(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "motorisk", "quote", "replay", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_the_command_says_what_differs_and_exits_with_1(
-    warehouse: Engine, ledger: list[uuid.UUID], server_environment: dict[str, str]
+    warehouse: Engine, ledger: list[uuid.UUID], motorisk: Callable[..., Any]
 ) -> None:
-    exact = replay(server_environment, "--from", "2026-03-14", "--to", "2026-03-14", "--json")
+    exact = motorisk("quote", "replay", "--from", "2026-03-14", "--to", "2026-03-14", "--json")
     assert exact.returncode == 0, exact.stderr
     assert json.loads(exact.stdout) == {"quotes": QUOTES, "differing": 0, "missing": [], "differences": []}
     change(warehouse, ledger[0], "gross = gross + 0.01, net = net + 0.01")
     unknown = str(uuid.uuid4())
-    differing = replay(server_environment, str(ledger[0]), str(ledger[1]), unknown, "--json")
+    differing = motorisk("quote", "replay", str(ledger[0]), str(ledger[1]), unknown, "--json")
     assert differing.returncode == 1
     found: dict[str, Any] = json.loads(differing.stdout)
     assert (found["quotes"], found["differing"], found["missing"]) == (2, 1, [unknown])
     first = found["differences"][0]
     assert first["quote_id"] == str(ledger[0])
     assert Decimal(first["answered"]) - Decimal(first["computed"]) == Decimal("0.01")
-    told = replay(server_environment, str(ledger[0]))
+    told = motorisk("quote", "replay", str(ledger[0]))
     assert told.returncode == 1
     assert "1 quote computed again, 1 differs." in told.stdout
 
 
 @pytest.mark.bad_input("command line")
 @pytest.mark.parametrize("arguments", [(), ("--to", "2026-01-01"), ("not-an-id",), ("--from", "yesterday")])
-def test_wrong_usage_exits_with_2(server_environment: dict[str, str], arguments: tuple[str, ...]) -> None:
-    assert replay(server_environment, *arguments).returncode == 2
+def test_wrong_usage_exits_with_2(in_process: Callable[..., Any], arguments: tuple[str, ...]) -> None:
+    assert in_process(NO_DATABASE, "quote", "replay", *arguments).returncode == 2

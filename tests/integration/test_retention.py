@@ -2,17 +2,17 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import URL, Engine, create_engine, func, select, text
 
 from motorisk.errors import ArchiveRefuted, DatabaseUnavailable
 from motorisk.pipelines.score import score_portfolio
@@ -35,15 +35,18 @@ LATER = date(2026, 11, 1)
 
 
 @pytest.fixture
-def scored(warehouse: Engine, offer: Callable[..., int]) -> Engine:
+def scored(built_once: Callable[..., Engine], offer: Callable[..., int]) -> Engine:
     """Five published dates, two of them older than anything that the newest needs."""
-    simulate_portfolio(warehouse, Simulation(start=date(2024, 1, 1), months=24, policies_a_month=100))
-    version = offer(warehouse, 1.0)
-    with warehouse.begin() as connection:
-        transitions.approve(connection, version, by="uma")
-    for day in (OLDEST, OLD, YEAR_AGO, BEFORE, NEWEST):
-        score_portfolio(warehouse, day)
-    return warehouse
+
+    def build(warehouse: Engine, _: Settings) -> None:
+        simulate_portfolio(warehouse, Simulation(start=date(2024, 1, 1), months=24, policies_a_month=100))
+        version = offer(warehouse, 1.0)
+        with warehouse.begin() as connection:
+            transitions.approve(connection, version, by="uma")
+        for day in (OLDEST, OLD, YEAR_AGO, BEFORE, NEWEST):
+            score_portfolio(warehouse, day)
+
+    return built_once(build)
 
 
 def _rows(engine: Engine, as_of: date) -> list[dict[str, Any]]:
@@ -147,35 +150,41 @@ def test_scores_that_somebody_reads_or_replaces_stay(
     assert _rows(scored, OLD)
 
 
+def _stop_at(step: str, moment: str, url: URL, folder: Path, there: Connection) -> None:
+    """Archive in a process of its own, which tells when it is before or after a step, and stays there."""
+    whole = getattr(retention, step)
+
+    def stop(*arguments: Any) -> None:
+        if moment == "after":
+            whole(*arguments)
+        there.send("here")
+        time.sleep(60)
+
+    setattr(retention, step, stop)
+    archive_scores(create_engine(url), OLDEST, folder)
+
+
 @pytest.mark.fault("killed while archiving")
 @pytest.mark.parametrize("step", ["_write", "_compare", "_rename", "_drop"])
-def test_killed_at_any_step_it_goes_on(
-    scored: Engine, tmp_path: Path, server_environment: dict[str, str], step: str
-) -> None:
+def test_killed_at_any_step_it_goes_on(scored: Engine, tmp_path: Path, step: str) -> None:
     before = _rows(scored, OLDEST)
-    program = (
-        "import sys, time; from datetime import date; from pathlib import Path; from sqlalchemy import create_engine\n"
-        "from motorisk.pipelines.scoring import retention\n"
-        f"whole = retention.{step}\n"
-        "def slow(*arguments):\n"
-        "    whole(*arguments) if sys.argv[1] == 'after' else None\n"
-        "    print('here', flush=True); time.sleep(60)\n"
-        f"retention.{step} = slow\n"
-        "retention.archive_scores(create_engine(sys.argv[2]), date.fromisoformat(sys.argv[3]), Path(sys.argv[4]))\n"
-    )
-    url = server_environment["MOTORISK_DATABASE_URL"]
+    fork = get_context("fork")  # importing everything again takes seconds
     for moment in ("before", "after"):
-        arguments = [moment, url, OLDEST.isoformat(), str(tmp_path)]
-        run = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE)
-        assert run.stdout is not None
+        told, there = fork.Pipe(duplex=False)
+        run = fork.Process(target=_stop_at, args=(step, moment, scored.url, tmp_path, there))
+        run.start()
+        there.close()
         if not (step == "_drop" and moment == "after"):
             assert _rows(scored, OLDEST) == before
-        got_there = run.stdout.readline() == b"here\n"
-        if got_there:
-            run.send_signal(signal.SIGKILL)
+        got_there = True
+        try:
+            told.recv()
+            run.kill()
+        except EOFError:  # it ended without
+            got_there = False
         assert got_there or moment == "after"  # by then an earlier attempt may have done the step
-        assert run.wait(60) == (-signal.SIGKILL if got_there else 0)
-    time.sleep(0.1)
+        run.join(60)
+        assert run.exitcode == (-signal.SIGKILL if got_there else 0)
     archive_scores(scored, OLDEST, tmp_path)
     (file,) = tmp_path.glob("*.parquet")
     assert pq.read_table(file).to_pylist() == before
@@ -184,11 +193,12 @@ def test_killed_at_any_step_it_goes_on(
 
 
 def test_the_command_says_what_it_would_do_and_then_does_it(
-    scored: Engine, settings: Settings, server_environment: dict[str, str]
+    scored: Engine, settings: Settings, motorisk: Callable[..., Any]
 ) -> None:
     def run(*arguments: str) -> str:
-        command = [sys.executable, "-m", "motorisk", "scores", "retain", "--keep-months", "1", *arguments]
-        return subprocess.run(command, env=server_environment, check=True, capture_output=True, text=True).stdout
+        done = motorisk("scores", "retain", "--keep-months", "1", *arguments)
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout)
 
     tables = _tables(scored)
     said = run("--dry-run")

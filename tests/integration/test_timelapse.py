@@ -1,6 +1,7 @@
 """The timelapse replays what the platform would have known, month by month."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 
@@ -11,6 +12,7 @@ from motorisk.errors import NotEnoughData
 from motorisk.modelling.configuration import GateThresholds, TrainingConfiguration
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.pipelines.timelapse import Frame, replay
+from motorisk.settings import Settings
 from motorisk.simulation.portfolio import Simulation
 from motorisk.warehouse.tables import model_version, outcome, policy
 
@@ -18,11 +20,14 @@ START = date(2023, 1, 1)
 CONFIGURATION = TrainingConfiguration(candidates=("gam", "trend_gam"))
 
 
-@pytest.fixture
-def world(warehouse: Engine) -> Engine:
-    """Fourteen months of a drifting world whose outcomes the warehouse has at once."""
+def _simulate(warehouse: Engine, _: Settings) -> None:
     simulate_portfolio(warehouse, Simulation(start=START, months=14, policies_a_month=500, label_delay_months=0))
-    return warehouse
+
+
+@pytest.fixture
+def world(built_once: Callable[..., Engine]) -> Engine:
+    """Fourteen months of a drifting world whose outcomes the warehouse has at once."""
+    return built_once(_simulate)
 
 
 def frames(engine: Engine, first: date, last: date, label_delay: int = 2, train_every: int = 1) -> list[Frame]:
@@ -84,7 +89,7 @@ def test_a_replay_registers_nothing(world: Engine) -> None:
 
 
 def test_a_month_without_policies_has_no_figures(world: Engine) -> None:
-    last = frames(world, date(2024, 2, 1), date(2024, 3, 1))[-1]
+    last = frames(world, date(2024, 2, 1), date(2024, 3, 1), label_delay=12)[-1]
     assert (last.month, last.accuracy, last.drifted) == ("2024-03", None, [])
     assert last.champion == 2
 
