@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from motorisk.errors import BackupRefused
+from motorisk.errors import BackupRefused, DatabaseUnavailable
 from motorisk.pipelines.backup import AIRFLOW_ADDRESS, MANIFEST, back_up, restore
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.registry import transitions
@@ -215,6 +215,16 @@ def test_two_commands_move_a_platform_to_another_server(portfolio: Engine, setti
         assert _counts(moved) == _counts(portfolio)
     finally:
         run(there, "stop")
+
+
+@pytest.mark.fault("wrong database")
+def test_a_login_that_is_not_there_does_not_leave_airflows_database_out(
+    portfolio: Engine, airflow: Engine, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(AIRFLOW_ADDRESS, airflow.url.set(username="nobody").render_as_string(hide_password=False))
+    with pytest.raises(DatabaseUnavailable, match='role "nobody" does not exist'):
+        back_up(settings, tmp_path / "backup")
+    assert list(tmp_path.glob("*backup*")) == []
 
 
 @pytest.mark.parametrize(

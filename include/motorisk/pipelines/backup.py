@@ -109,7 +109,7 @@ def _dump(
                 connection = stack.enter_context(engine.connect())
             except OperationalError as error:
                 reason = first_line(error.orig or error)
-                if name == AIRFLOW and "does not exist" in reason:
+                if name == AIRFLOW and f'database "{address.database}" does not exist' in reason:
                     tell(f"no database {address.database} on the server: without Airflow's")
                     continue
                 raise DatabaseUnavailable(f"cannot reach the database {address.database}: {reason}") from None
