@@ -1,12 +1,10 @@
 """Backup and restore: both databases, whole or not at all."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -21,8 +19,6 @@ from motorisk.settings import Settings
 from motorisk.simulation.portfolio import Simulation
 from motorisk.warehouse.dumping import row_counts
 from motorisk.warehouse.schema import LATEST_REVISION, require_current
-
-PROGRAM = Path(sys.executable).parent / "motorisk"
 
 
 @pytest.fixture
@@ -190,15 +186,20 @@ def test_a_database_that_is_in_use_stays_as_it_was(
     assert _counts(portfolio) == before
 
 
-def test_two_commands_move_a_platform_to_another_server(portfolio: Engine, settings: Settings, tmp_path: Path) -> None:
+def test_two_commands_move_a_platform_to_another_server(
+    portfolio: Engine,
+    settings: Settings,
+    tmp_path: Path,
+    in_process: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(AIRFLOW_ADDRESS, raising=False)
     assert settings.database_url is not None
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MOTORISK", "AIRFLOW"))}
-    here = {**inherited, "MOTORISK_DATABASE_URL": settings.database_url.get_secret_value()}
-    there = {**inherited, "MOTORISK_HOME": str(tmp_path / "there")}
+    here = {"MOTORISK_DATABASE_URL": settings.database_url.get_secret_value()}
+    there = {"MOTORISK_HOME": str(tmp_path / "there")}
 
-    def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [PROGRAM, "db", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    def run(environment: dict[str, str], *arguments: str) -> Any:
+        return in_process(environment, "db", *arguments)
 
     made = run(here, "backup", str(tmp_path / "backup"), "--json")
     assert made.returncode == 0, made.stderr

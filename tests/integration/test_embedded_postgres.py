@@ -1,6 +1,7 @@
 """The embedded server: found again, never started twice, back after a crash."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +22,28 @@ from motorisk.warehouse.schema import require_current
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+def new_server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    """A server that was never started."""
     server = EmbeddedPostgres(tmp_path / "postgres")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a server that ran once: making one takes longer than starting it."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("once") / "postgres")
+    server.ensure_running()
+    server.stop()
+    return server.data
+
+
+@pytest.fixture
+def server(new_server: EmbeddedPostgres, stopped: Path) -> EmbeddedPostgres:
+    """A server of its own that does not run."""
+    copy = shutil.which("cp") or "/bin/cp"
+    subprocess.run([copy, "--archive", stopped, new_server.data], check=True)  # owners, too
+    return new_server
 
 
 def _postmasters(data: Path) -> list[int]:
@@ -56,20 +75,20 @@ def test_a_second_start_finds_the_first_server(server: EmbeddedPostgres) -> None
 
 
 @pytest.mark.fault("two at once")
-def test_starting_from_many_processes_at_once_starts_one_server(server: EmbeddedPostgres) -> None:
+def test_starting_from_many_processes_at_once_starts_one_server(new_server: EmbeddedPostgres) -> None:
     program = (
         "import sys; from pathlib import Path; from motorisk.warehouse.embedded import EmbeddedPostgres; "
         "print(EmbeddedPostgres(Path(sys.argv[1])).ensure_running())"
     )
 
     def start(_: int) -> str:
-        command = [sys.executable, "-c", program, str(server.data)]
+        command = [sys.executable, "-c", program, str(new_server.data)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     with ThreadPoolExecutor(4) as pool:
         addresses = set(pool.map(start, range(4)))
     assert len(addresses) == 1
-    assert _postmasters(server.data) == [_pid(server)]
+    assert _postmasters(new_server.data) == [_pid(new_server)]
 
 
 def test_the_server_outlives_the_process_that_started_it(server: EmbeddedPostgres) -> None:
@@ -91,8 +110,9 @@ def test_a_killed_server_comes_back_with_its_data(server: EmbeddedPostgres) -> N
     engine = create_engine(address.format(database="postgres"), poolclass=NullPool)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE kept AS SELECT 1 AS number"))
-    os.kill(_pid(server), signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(pid) for pid in _postmasters(server.data)], timeout=10)
+    postmaster = psutil.Process(_pid(server))
+    postmaster.kill()
+    psutil.wait_procs([postmaster], timeout=10)
     assert not server.is_running()
     server.ensure_running()
     with engine.connect() as connection:
@@ -125,11 +145,11 @@ def test_a_folder_with_a_long_name_works(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_nobody_but_the_owner_can_reach_the_data_or_the_socket(server: EmbeddedPostgres) -> None:
-    address = server.ensure_running()
-    assert server.data.stat().st_mode & 0o077 == 0
+def test_nobody_but_the_owner_can_reach_the_data_or_the_socket(new_server: EmbeddedPostgres) -> None:
+    address = new_server.ensure_running()
+    assert new_server.data.stat().st_mode & 0o077 == 0
     assert "host=/" in address
-    assert psutil.Process(_pid(server)).net_connections("tcp") == []
+    assert psutil.Process(_pid(new_server)).net_connections("tcp") == []
 
 
 @pytest.mark.fault("Postgres stopped")
