@@ -14,9 +14,9 @@ from motorisk.errors import SettingsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 CandidateName = Literal["rules", "gam", "trend_gam", "classifier", "boosting", "neural_net"]
+FeatureName = Literal["training", "age", "emergency_braking", "braking_distance", "power", "miles"]
 CHAMPION = "champion"
 """The name by which the champion's way of training competes."""
-FeatureName = Literal["training", "age", "emergency_braking", "braking_distance", "power", "miles"]
 
 
 class _Frozen(BaseModel):
