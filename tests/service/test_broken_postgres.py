@@ -26,7 +26,7 @@ from motorisk.pipelines.score import score_portfolio
 from motorisk.pipelines.simulate import simulate_portfolio
 from motorisk.settings import Settings
 from motorisk.simulation.portfolio import Simulation
-from motorisk.warehouse.database import _engine, open_warehouse
+from motorisk.warehouse.database import open_warehouse, pool_of
 from motorisk.warehouse.embedded import EmbeddedPostgres
 from motorisk.warehouse.migrate import upgrade
 from motorisk.warehouse.tables import quote, score
@@ -158,7 +158,7 @@ def channel(
     while "ledger" not in asking.recorded:
         assert time.monotonic() < deadline
         asking.ask()
-    _engine.cache_clear()
+    pool_of.cache_clear()
 
 
 @pytest.mark.fault("Postgres stopped")
@@ -214,7 +214,7 @@ def test_out_of_connections(postgres_to_break: Breakable, channel: Channel, nigh
                 taken.append(psycopg2.connect(dbname="postgres", user="postgres", host=address.query["host"]))
         channel.ask(20)
         assert "journal" in channel.recorded
-        _engine.cache_clear()
+        pool_of.cache_clear()
         with pytest.raises(DatabaseUnavailable, match="end connections that nobody uses"):
             night()
     finally:
