@@ -6,7 +6,12 @@ AUDIT := $(VENV)/audit/bin
 DEMO_EXTRAS := airflow batch demo drift embedded web
 TEST_EXTRAS := $(DEMO_EXTRAS) dev docs
 PYTEST_ARGUMENTS ?=
-TEST_WORKERS ?= 2
+# One more than processors: some tests wait for what has to time out.
+TEST_WORKERS ?= 3
+
+# Where the environment forbids Python to keep what it has compiled, as container images do, each of the hundred processes
+# of a demo or a test run compiles every library anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test coverage faults lint audit audit-advisories pictures format lock helm-lint helm-docs install install-demo install-test clean images env up down docs docs-commands notebooks mutation
 
@@ -57,7 +62,7 @@ docs: $(VENV)/test-installed  ## The documentation's site, docs/_build/html; a b
 
 docs-commands: $(VENV)/test-installed  ## Run every command block of the documentation, and the notebooks
 	@scripts/install-system-parts.sh
-	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m documentation $(PYTEST_ARGUMENTS) tests/docs
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m documentation $(PYTEST_ARGUMENTS) tests/docs
 
 notebooks: $(VENV)/notebooks-installed  ## Open the notebooks in JupyterLab, on this machine alone
 	@$(BIN)/jupyter lab --notebook-dir notebooks --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
