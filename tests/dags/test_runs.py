@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 from tests.dags.conftest import PASSWORD
 
+from motorisk.modelling.configuration import load_configuration
 from motorisk.pipelines.simulate import simulate_portfolio
+from motorisk.pipelines.train import train
 from motorisk.registry.versions import all_versions, find_champion
 from motorisk.settings import Settings
 from motorisk.simulation.portfolio import Simulation
@@ -19,13 +21,28 @@ RunDag = Callable[..., Any]
 LAST_DAY_OF_MONTH_0 = "2024-01-31"
 
 
-@pytest.fixture
-def world(platform: Settings, warehouse: Engine) -> Engine:
-    """Three months of policies; the first month's outcomes are known at once, the others' two months later."""
+def _simulate(warehouse: Engine, settings: Settings) -> None:
     simulate_portfolio(
         warehouse, Simulation(start=date(2024, 1, 1), months=3, policies_a_month=600, label_delay_months=2)
     )
-    return warehouse
+
+
+def _train(warehouse: Engine, settings: Settings) -> None:
+    _simulate(warehouse, settings)
+    configuration = load_configuration(settings.training_config)
+    assert train(warehouse, settings, date.fromisoformat(LAST_DAY_OF_MONTH_0), configuration).approved
+
+
+@pytest.fixture
+def world(platform: Settings, built_once: Callable[..., Engine]) -> Engine:
+    """Three months of policies; the first month's outcomes are known at once, the others' two months later."""
+    return built_once(_simulate)
+
+
+@pytest.fixture
+def championed(platform: Settings, built_once: Callable[..., Engine]) -> Engine:
+    """That world with a champion, trained as of the first month's end."""
+    return built_once(_train)
 
 
 def _states(run: Any) -> dict[str, str]:
@@ -120,11 +137,10 @@ def test_too_little_capacity_turns_validate_red(
 
 
 def test_a_missed_gate_turns_validate_red_and_keeps_the_champion(
-    run_dag: RunDag, world: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run_dag: RunDag, championed: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from motorisk.settings import settings
 
-    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
     strict = tmp_path / "training.yaml"
     strict.write_text("candidates: [rules, gam, trend_gam]\ngates: {min_accuracy: 0.999}\n")
     monkeypatch.setenv("MOTORISK_TRAINING_CONFIG", str(strict))
@@ -140,7 +156,7 @@ def test_a_missed_gate_turns_validate_red_and_keeps_the_champion(
         "approve": "upstream_failed",
         "offer": "upstream_failed",
     }
-    with world.connect() as connection:
+    with championed.connect() as connection:
         newest, first = all_versions(connection)
         assert (newest.state, first.state) == ("rejected", "approved")
         assert {gate["name"] for gate in newest.failed_gates} == {"training accuracy", "hold-out accuracy"}
@@ -179,54 +195,50 @@ def test_scoring_without_a_champion_is_red(run_dag: RunDag, world: Engine) -> No
 
 
 @pytest.mark.fault("killed while scoring")
-def test_scoring_in_partitions_takes_up_what_was_left(run_dag: RunDag, world: Engine) -> None:
+def test_scoring_in_partitions_takes_up_what_was_left(run_dag: RunDag, championed: Engine) -> None:
     from motorisk.pipelines.scoring.partition import score_partition
     from motorisk.pipelines.scoring.planning import plan_scoring
 
-    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
-    killed = plan_scoring(world, date(2024, 3, 31), partitions=4)
+    killed = plan_scoring(championed, date(2024, 3, 31), partitions=4)
     for part in killed.missing[:2]:
-        score_partition(world, part)
+        score_partition(championed, part)
     run = run_dag("score_portfolio", as_of="2024-03-31", partitions=2)
     mapped = [instance for instance in run.get_task_instances() if instance.task_id == "score_partition"]
     assert (run.state, len(mapped)) == ("success", 2)
-    with world.connect() as connection:
+    with championed.connect() as connection:
         done = connection.execute(select(score_run)).one()
     assert (done.run_id, done.partitions, done.rows) == (killed.run_id, 4, 1800)
 
 
 @pytest.mark.fault("killed while scoring")
-def test_a_run_killed_before_it_published_has_only_that_left(run_dag: RunDag, world: Engine) -> None:
+def test_a_run_killed_before_it_published_has_only_that_left(run_dag: RunDag, championed: Engine) -> None:
     from motorisk.pipelines.scoring.partition import score_partition
     from motorisk.pipelines.scoring.planning import plan_scoring
 
-    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
-    for part in plan_scoring(world, date(2024, 3, 31), partitions=2).missing:
-        score_partition(world, part)
+    for part in plan_scoring(championed, date(2024, 3, 31), partitions=2).missing:
+        score_partition(championed, part)
     run = run_dag("score_portfolio", as_of="2024-03-31")
     assert (run.state, _states(run)["score_partition"]) == ("success", "skipped")
-    with world.connect() as connection:
+    with championed.connect() as connection:
         assert connection.scalar(select(score_run.c.rows)) == 1800
 
 
-def test_performance_is_empty_handed_until_outcomes_mature(run_dag: RunDag, world: Engine) -> None:
-    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+def test_performance_is_empty_handed_until_outcomes_mature(run_dag: RunDag, championed: Engine) -> None:
     assert run_dag("report_performance", as_of="2024-02-28").state == "success"
-    with world.connect() as connection:
+    with championed.connect() as connection:
         assert connection.scalar(select(func.sum(performance.c.rows))) == 0
     assert run_dag("report_performance", as_of="2024-05-31").state == "success"
-    with world.connect() as connection:
+    with championed.connect() as connection:
         months = connection.execute(select(performance).order_by(performance.c.month)).all()
     assert [(row.month, row.rows) for row in months] == [(date(2024, 2, 1), 600), (date(2024, 3, 1), 600)]
     assert all(0.8 < row.accuracy < 1 for row in months)
 
 
 def test_a_night_without_quotes_has_nothing_to_replay_and_a_changed_quote_turns_it_red(
-    run_dag: RunDag, world: Engine
+    run_dag: RunDag, championed: Engine
 ) -> None:
-    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
     assert run_dag("replay_quotes", as_of="2024-03-31").state == "success"
-    with world.begin() as connection:
+    with championed.begin() as connection:
         digest = connection.scalar(text("SELECT digest FROM motorisk.model_version WHERE state = 'approved'"))
         connection.execute(
             text(
@@ -238,24 +250,23 @@ def test_a_night_without_quotes_has_nothing_to_replay_and_a_changed_quote_turns_
         )
     assert run_dag("replay_quotes", as_of="2024-03-31").state == "success"
     for reference, state in (("'forged'", "failed"), ("NULL", "success")):  # no price: the seal tells
-        with world.begin() as connection:
+        with championed.begin() as connection:
             connection.execute(text("SET LOCAL session_replication_role = replica"))
             connection.execute(text(f"UPDATE motorisk.quote SET reference = {reference}"))
         assert run_dag("replay_quotes", as_of="2024-03-31").state == state
-    with world.begin() as connection:
+    with championed.begin() as connection:
         connection.execute(text("UPDATE motorisk.tariff SET base_premium = 601"))
     assert run_dag("replay_quotes", as_of="2024-03-31").state == "failed"
 
 
 def test_shadows_price_what_is_new_and_a_refused_one_turns_the_run_red(
-    run_dag: RunDag, world: Engine, offer: Callable[..., int]
+    run_dag: RunDag, championed: Engine, offer: Callable[..., int]
 ) -> None:
     from motorisk.pipelines.shadow.challenger import start_shadow
 
     assert run_dag("shadow_quotes").state == "success"  # nothing is shadowed
-    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
-    challenger = offer(world, 1.3)
-    with world.begin() as connection:
+    challenger = offer(championed, 1.3)
+    with championed.begin() as connection:
         start_shadow(connection, challenger, by="tess", since=datetime(2024, 3, 1, tzinfo=UTC))
         connection.execute(
             text(
@@ -265,27 +276,28 @@ def test_shadows_price_what_is_new_and_a_refused_one_turns_the_run_red(
             )
         )
     assert _states(run_dag("shadow_quotes")) == {"price": "success", "report": "success"}
-    with world.connect() as connection:
+    with championed.connect() as connection:
         assert connection.scalars(select(shadow_quote.c.version)).all() == [challenger]
-    with world.begin() as connection:
+    with championed.begin() as connection:
         connection.execute(text("UPDATE motorisk.model_version SET plan = '{}' WHERE version = 2"))
     assert _states(run_dag("shadow_quotes")) == {"price": "failed", "report": "upstream_failed"}
 
 
-def test_old_scores_go_to_the_archive_but_not_in_a_dry_run(run_dag: RunDag, world: Engine, platform: Settings) -> None:
-    run_dag("train_model", as_of=LAST_DAY_OF_MONTH_0)
+def test_old_scores_go_to_the_archive_but_not_in_a_dry_run(
+    run_dag: RunDag, championed: Engine, platform: Settings
+) -> None:
     for day in ("2024-02-10", "2024-03-01", "2024-03-31"):
         run_dag("score_portfolio", as_of=day)
-    with world.begin() as connection:  # so that the first is older than what renewals compare with
+    with championed.begin() as connection:  # so that the first is older than what renewals compare with
         connection.execute(text("UPDATE motorisk.score_run SET as_of = '2026-03-31' WHERE as_of = '2024-03-31'"))
     rehearsed = run_dag("retain_scores", as_of="2026-11-01", dry_run=True)
     assert _states(rehearsed) == {"plan": "success", "archive": "skipped"}
     assert run_dag("retain_scores", as_of="2026-11-01", keep_months=40, dry_run=False).state == "success"
-    with world.connect() as connection:
+    with championed.connect() as connection:
         assert connection.scalar(select(func.count(score_run.c.archive))) == 0
     done = run_dag("retain_scores", as_of="2026-11-01", keep_months=24, dry_run=False)
     assert _states(done) == {"plan": "success", "archive": "success"}
-    with world.connect() as connection:
+    with championed.connect() as connection:
         gone = connection.execute(select(score_run).where(score_run.c.archive.is_not(None))).one()
         assert gone.as_of == date(2024, 2, 10)
         assert connection.scalar(select(func.count()).where(score.c.as_of == gone.as_of)) == 0
