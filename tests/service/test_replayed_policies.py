@@ -19,8 +19,8 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from motorisk.domain.policy import FEATURES
-from motorisk.pipelines.traffic import Endpoint, replay_files
-from motorisk.pipelines.traffic.run import FAILURES_IN_A_ROW
+from motorisk.pipelines.traffic.endpoints import Endpoint
+from motorisk.pipelines.traffic.run import FAILURES_IN_A_ROW, replay_files
 from motorisk.pipelines.traffic.target import ServiceUnreachable
 from motorisk.simulation.files import write_months
 from motorisk.simulation.portfolio import Simulation, simulate

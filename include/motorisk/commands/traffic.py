@@ -33,7 +33,7 @@ def replay_quotes(
     json: JsonOption = False,
 ) -> None:
     """Send policies of files to a quote service, in the order of their months; exit 1 if any was not answered."""
-    from motorisk.pipelines.traffic import replay_files
+    from motorisk.pipelines.traffic.run import replay_files
 
     key = _api_key() if api_key_from_env else None
     with rate_bar("Replaying", quiet=json) as show:
