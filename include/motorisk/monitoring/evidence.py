@@ -20,7 +20,7 @@ Ranks: Hájek, Šidák and Sen, Theory of Rank Tests, 1999. Bounded ranks also k
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp, ndtri
+from scipy.special import ndtri
 
 from motorisk.monitoring.columns import Column, Floats
 
@@ -139,7 +139,7 @@ def _evidence_after(sums: Sums, last: int, reference_rows: float) -> float:
         for size in sizes:
             known = 1 + size**2 * information
             logs.append(stakes + (size**2 * score**2 / known - np.log(known)) / 2)
-    risked = logsumexp(np.stack(logs)) - np.log(len(logs) * len(sums.contrasts))
+    risked = np.logaddexp.reduce(logs, axis=None) - np.log(len(logs) * len(sums.contrasts))
     return float(np.logaddexp(risked, -np.log(last + 1.0)))
 
 
