@@ -79,8 +79,8 @@ def _exact(connection: Connection, reference: Reference, month: Month, as_of: da
         select(*(policy.c[name] for name in FEATURES)).where(
             policy.c.effective_date.between(month.first, month.last), policy.c.effective_date <= as_of
         )
-    ).all()
-    values = np.array(rows, dtype=np.float64)
+    )
+    values = np.array([tuple(row) for row in rows], dtype=np.float64)  # NumPy looks rows up and down for what they are
     return {name: reference.column(name, values[:, column]) for column, name in enumerate(FEATURES)}
 
 
