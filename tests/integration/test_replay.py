@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, event, select, text
 
 from motorisk.domain.policy import PolicyFeatures
 from motorisk.domain.rating_plan import FlagTerm, NumberTerm, PiecewiseCubic, RatingPlan, Support
-from motorisk.errors import ReplayDiffers
+from motorisk.errors import PermissionMissing, ReplayDiffers
 from motorisk.pipelines.replay import ReplayRun, replay_days, replay_ids, require_exact
 from motorisk.quoting.champion import ServedModel
 from motorisk.quoting.database import Database
@@ -24,6 +24,7 @@ from motorisk.quoting.service import Asked, price
 from motorisk.registry import transitions, versions
 from motorisk.registry.tariffs import tariffs
 from motorisk.settings import Settings
+from motorisk.warehouse.database import pool_of
 from motorisk.warehouse.tables import quote
 
 DAY = date(2026, 3, 14)
@@ -175,6 +176,25 @@ def test_a_changed_plan_is_found_and_named(warehouse: Engine, ledger: list[uuid.
     run = replay_days(warehouse, DAY, DAY)
     assert run.differing == QUOTES // 2
     assert {found.what for found in run.differences} == {"model"}
+
+
+@pytest.mark.fault("missing permission")
+def test_a_plan_that_may_not_be_read_is_no_difference(database_url: str, ledger: list[uuid.UUID]) -> None:
+    """Whoever replays has to be told what he lacks, not that each quote was wrong."""
+    engine = pool_of(database_url)
+
+    def lose_rights(connection: Any, record: Any) -> None:
+        connection.cursor().execute("SET ROLE pg_monitor")
+        connection.commit()
+
+    with engine.begin() as connection:
+        for granted in ("USAGE ON SCHEMA motorisk", "SELECT ON motorisk.quote", "SELECT ON motorisk.tariff"):
+            connection.execute(text(f"GRANT {granted} TO pg_monitor"))
+    engine.dispose()
+    event.listen(engine, "connect", lose_rights)
+    with pytest.raises(PermissionMissing, match="model_version"):
+        replay_ids(engine, ledger)
+    engine.dispose()
 
 
 def test_the_command_says_what_differs_and_exits_with_1(

@@ -20,7 +20,7 @@ from motorisk.domain.policy import FEATURES, PolicyFeatures
 from motorisk.domain.rating_plan import plan_digest
 from motorisk.domain.risk import PROBABILITY_UNITS, RISK_CLASSES
 from motorisk.domain.tariff import Tariff
-from motorisk.errors import MotoriskError, ReplayDiffers
+from motorisk.errors import PlanRefused, ReplayDiffers, UnknownVersion
 from motorisk.quoting.pricing import Pricer
 from motorisk.registry.tariffs import tariffs
 from motorisk.registry.versions import load_plan
@@ -159,7 +159,7 @@ class _Replayer:
         """A version's plan, or why it cannot be had any more."""
         try:
             return Pricer(load_plan(self._connection, version))
-        except MotoriskError as error:
+        except (PlanRefused, UnknownVersion) as error:
             return str(error)
 
     def _find_basis(self, version: int, digest: str, tariff: str) -> tuple[Pricer, Tariff] | str:
