@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from motorisk.errors import MotoriskError, PortTaken, SettingsError
+from motorisk.errors import MotoriskError, SettingsError
+from motorisk.ports import require_free_port
 from motorisk.settings import settings as read_settings
 from motorisk.warehouse.database import DATABASE, server_url
 from motorisk_web.exposure import are_keys_required, is_public
@@ -68,10 +69,15 @@ accesslog = "-" if _settings.quote_access_log else None
 
 
 def on_starting(server: Any) -> None:
-    """Refuse a port that is taken."""
+    """Refuse a port that is taken, and a host that is not this machine."""
     if "GUNICORN_FD" not in os.environ and "LISTEN_FDS" not in os.environ:  # else the socket is handed down
-        for name, port in _ports.items():
-            _require_free_port(_settings.quote_host, port, name)
+        # Gunicorn itself would try for five seconds and then say it in six lines.
+        try:
+            for name, port in _ports.items():
+                require_free_port(_settings.quote_host, port, "quotes", name, host_variable="MOTORISK_QUOTE_HOST")
+        except MotoriskError as error:
+            shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
+            _give_up(error)
 
 
 def when_ready(server: Any) -> None:
@@ -128,15 +134,3 @@ def _forget_gauges(pid: int) -> None:
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
-def _require_free_port(host: str, port: int, setting: str) -> None:
-    """Gunicorn itself would try for five seconds and then say it in six lines."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
-            _give_up(PortTaken(f"cannot listen on {host}:{port} (MOTORISK_QUOTE_HOST, {setting}): {error}"))
