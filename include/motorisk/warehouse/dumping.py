@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from sqlalchemy import URL, Connection, text
 
@@ -59,8 +60,10 @@ class Programs:
         steps = ["--set=ON_ERROR_STOP=1", f"--command={_empty()}", "--file=-"]
         steps += [f"--command={statement}" for statement in (*_given(owners), _check(counts))]
         with ExitStack() as stack:
+            # A file, not a pipe: nobody reads it before the end, and a full pipe would hold pg_restore up for ever.
+            complaints = stack.enter_context(TemporaryFile("w+"))
             reading = stack.enter_context(
-                subprocess.Popen(read, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                subprocess.Popen(read, env=environment, stdout=subprocess.PIPE, stderr=complaints, text=True)
             )
             command = [*write, *steps, f"--dbname={target}"]
             writing = subprocess.run(
@@ -73,9 +76,10 @@ class Programs:
                 check=False,
             )
             assert reading.stdout is not None  # noqa: S101  it is a pipe
-            assert reading.stderr is not None  # noqa: S101
             reading.stdout.close()
-            complaint = reading.stderr.read()
+            reading.wait()
+            complaints.seek(0)
+            complaint = complaints.read()
         if writing.returncode:
             said = _said(writing.stderr)
             hint = ": stop the services that use it" if "lock timeout" in said else ""
