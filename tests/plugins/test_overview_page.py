@@ -236,7 +236,7 @@ def test_a_run_has_a_tab_with_its_drift(night: Callable[[], dict[str, str]], uma
     expect(frame.get_by_role("row", name="miles ▲ drifts")).to_be_visible()
     page.screenshot(path=ARTIFACTS / "tab.png")
     frame.get_by_role("link", name="Evidently's report").click()
-    # Evidently takes ten seconds to import, many more where other work is done.
+    # Evidently takes seconds to import, many more where other work is done.
     expect(frame.get_by_role("heading", name=f"Drift as of {NIGHT}")).to_have_count(0, timeout=180_000)
     expect(frame.get_by_text("braking_distance").first).to_be_visible()
     page.screenshot(path=ARTIFACTS / "full-report.png")
