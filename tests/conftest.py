@@ -135,7 +135,7 @@ def _make_template(address: str) -> None:
     for setting in ("fsync = off", "full_page_writes = off", "max_wal_size = '128MB'"):
         _execute(address, f"ALTER SYSTEM SET {setting}")
     _execute(address, "SELECT pg_reload_conf()")
-    with create_engine(address.format(database="postgres"), poolclass=NullPool).connect() as connection:
+    with _maintenance(address).connect() as connection:
         if connection.scalar(text("SELECT true FROM pg_database WHERE datname = :name"), {"name": TEMPLATE}):
             return
     _execute(address, f"CREATE DATABASE {TEMPLATE}")
@@ -150,7 +150,7 @@ def airflow_database(postgres: str, tmp_path_factory: pytest.TempPathFactory) ->
     template = "airflow_template"
 
     def copy(name: str) -> str:
-        with create_engine(postgres.format(database="postgres"), poolclass=NullPool).connect() as connection:
+        with _maintenance(postgres).connect() as connection:
             known = connection.scalars(text("SELECT datname FROM pg_database")).all()
         if template not in known:
             _execute(postgres, f"CREATE DATABASE {template}")
