@@ -37,6 +37,8 @@ class Database:
         self._autocommit: Engine | None = None
         self.is_away = True
         """Whether the breaker is open; at first because nobody has reached the database yet."""
+        self.losses = 0
+        """How often the server was lost: a connection that is older is not to be trusted."""
 
     @contextmanager
     def probe(self) -> Iterator[Connection]:
@@ -64,6 +66,7 @@ class Database:
 
     def went_away(self) -> None:
         """Open the breaker."""
+        self.losses += 1
         self.is_away = True
 
     @contextmanager

@@ -89,6 +89,7 @@ class LedgerSession:
         self._database = database
         self._connection: PoolProxiedConnection | None = None
         self._driver: Any = None
+        self._losses = 0
 
     def append(self, entries: Sequence[Entry]) -> list[KeyHolder | None]:
         """Write entries in one transaction; for those whose key has a quote already, that one instead."""
@@ -132,7 +133,12 @@ class LedgerSession:
             connection.invalidate()
 
     def _cursor(self) -> Cursor:
+        if self._losses != self._database.losses:
+            # Others have seen the server go. To learn it from the dead connection would send what is written now into
+            # the journal, and give a key that the ledger knows a second quote.
+            self.close()
         if self._connection is None:
+            self._losses = self._database.losses
             connection = self._database.connection()
             driver: Any = connection.driver_connection
             driver.autocommit = True
