@@ -1,4 +1,4 @@
-"""The ledger's tables, kept in order by several processes at once."""
+"""The ledger: its tables, kept in order by several processes at once, and a connection that outlives an outage."""
 
 from typing import Any
 
